@@ -1,0 +1,134 @@
+"""The command line of all entry points: flags, config overrides, and one line on every error.
+
+`ml_collections.config_flags` raises its errors while flags are parsed, as bare AttributeErrors and
+the like; here they become the `UserError` that names the flag and what would be right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+# TensorFlow, which the data pipeline imports later, reads this once and is chatty without it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from flamingo_jax.config import RunConfig, resolve
+from flamingo_jax.config_fields import unknown_field
+from flamingo_jax.core.errors import UserError, exit_on_user_error
+from flamingo_jax.training.interruption import INTERRUPTED_EXIT_CODE
+
+_EXAMPLE = "--config=configs/quickstart.py:flamingo --workdir=runs/quickstart"
+_OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)(?:=.*)?", re.DOTALL)
+_HELP = frozenset({"--help", "-help", "--helpshort", "--helpfull", "-h"})
+_PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", help_string="Config file and stage: FILE.py:STAGE.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; holds all its stages.")
+
+
+def run(main: Callable[[RunConfig, Path], int]) -> None:
+    """Runs an entry point and leaves the process with its exit code.
+
+    Exit codes: what `main` returns; 3 with one line on stderr for a `UserError`; 130 for Ctrl-C.
+
+    Args:
+      main: `main(config, workdir) -> exit code`.
+    """
+
+    def parsed_main(arguments: Sequence[str]) -> None:
+        del arguments
+        sys.exit(main(resolve(CONFIG.value), Path(str(WORKDIR.value))))
+
+    @exit_on_user_error
+    def guarded() -> None:
+        app.run(parsed_main, flags_parser=parse)
+
+    try:
+        guarded()
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED_EXIT_CODE)
+
+
+def parse(arguments: Sequence[str]) -> list[str]:
+    """Parses all flags.
+
+    Args:
+      arguments: the program's name and its arguments.
+
+    Returns:
+      The program's name; there are no positional arguments.
+
+    Raises:
+      UserError: --config or --workdir missing, no such file, stage, flag or field, or a value of
+        the wrong type.
+    """
+    if _HELP.isdisjoint(arguments):
+        _check_overrides(_load_config(arguments), arguments)
+    try:
+        rest = flags.FLAGS(list(arguments))
+    except flags.Error as error:
+        raise UserError(str(error)) from error
+    if len(rest) > 1:
+        raise UserError(f"unexpected argument {rest[1]!r}; for example {_EXAMPLE}")
+    if not WORKDIR.value:
+        raise UserError(f"--workdir is missing; for example {_EXAMPLE}")
+    return rest
+
+
+def _load_config(arguments: Sequence[str]) -> Any:
+    """The config that --config names, before overrides."""
+    value = ""
+    for index, argument in enumerate(arguments):
+        if re.fullmatch(r"--?config", argument) and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif match := re.fullmatch(r"--?config=(.*)", argument):
+            value = match.group(1)
+    if not value:
+        raise UserError(f"--config is missing; for example {_EXAMPLE}")
+    file = value.partition(":")[0]
+    if not Path(file).is_file():
+        raise UserError(f"--config names {file!r}, which is no file; for example {_EXAMPLE}")
+    try:
+        return flags.FLAGS["config"].parser.parse(value)
+    except (TypeError, ValueError) as error:
+        # The parser puts a whole traceback into the message; its last line says what is wrong.
+        said = str(error).strip().splitlines()[-1].partition(": ")[2]
+        raise UserError(f"--config={value}: {said}") from error
+
+
+def _check_overrides(config: Any, arguments: Sequence[str]) -> None:
+    """Raises a UserError that names the first override of a field that does not exist."""
+    for argument in arguments[1:]:
+        match = _OVERRIDE.fullmatch(argument)
+        if match and (problem := _find_problem(config, match.group(1))):
+            raise UserError(problem)
+
+
+def _find_problem(config: Any, field: str) -> str | None:
+    """What is wrong with the first part of an override's path that does not exist."""
+    path, holder = "config", config
+    for match in _PART.finditer(field):
+        name, index = match.groups()
+        if isinstance(holder, list | tuple):
+            if index is None:
+                return f"{path} is a list: write {path}[0].{name} for the first of its items"
+            if int(index) >= len(holder):
+                return f"{path}[{index}] does not exist: {path} has {len(holder)} items"
+            path, holder = f"{path}[{index}]", holder[int(index)]
+        elif not hasattr(holder, "keys"):
+            return f"{path} is {holder!r} in this config: there are no fields to set in it"
+        elif name is None or name not in holder:
+            return unknown_field(path, name or f"[{index}]", holder.keys())
+        else:
+            path, holder = f"{path}.{name}", holder[name]
+    return None

@@ -1,0 +1,489 @@
+"""The run's configuration: resolved once from a config file, frozen from there on.
+
+A config file (`configs/*.py`) is data: `get_config(stage) -> ConfigDict`, on which command-line
+overrides land. `resolve` turns the result into the dataclasses below, computes what follows from
+other fields, and checks everything; below this file there is no ConfigDict. `to_json` and
+`from_json` are exact inverses, so the `config.json` of a run folder is the config of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from flamingo_jax.config_fields import build, check, check_choice, replace
+from flamingo_jax.core.errors import UserError
+
+STAGES = ("contrastive", "language_model", "flamingo")
+SCHEDULES = ("constant", "linear")
+DTYPES = ("float32", "bfloat16")
+SELECTIONS = ("random", "rices")
+NO_SELECTION = "none"
+CONFIG_HASH_DIGITS = 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeshConfig:
+    """Devices of a run: `data` rows split the batch, `model` columns split the weights."""
+
+    data: int = 1
+    model: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.data >= 1, "mesh.data", self.data, "at least 1")
+        check(self.model >= 1, "mesh.model", self.model, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """One dataset of the step: what it reads, and how much of it with what weight.
+
+    Attributes:
+      name: names the dataset in metrics and checkpoints; unique within a run.
+      source: "world/pages", "world/noisy_pairs", "world/clean_pairs", "world/clips",
+        "world/text" or "text/documentation".
+      batch_size: examples a step, over all devices and microbatches.
+      loss_weight: lambda of the dataset in the total loss (paper, section 4).
+      max_text_length: tokens of an example (T); longer text is cut.
+      max_images: pictures of an example (I); 0 for text alone.
+      num_frames: frames of a picture (F): 1 for stills, more for clips.
+      p_next: probability that a page's tokens see the next picture and not the previous one.
+      leading_space_probability: probability of one space before a pair's text.
+      seed: seed of the dataset's examples and of their augmentation.
+      split: "train", "validation" or "test" scans.
+      microbatches: parts that the batch is computed in, to save memory; divides batch_size.
+    """
+
+    name: str
+    source: str
+    batch_size: int
+    loss_weight: float
+    max_text_length: int
+    max_images: int = 1
+    num_frames: int = 1
+    p_next: float = 0.0
+    leading_space_probability: float = 0.0
+    seed: int = 0
+    split: str = "train"
+    microbatches: int = 1
+
+    def __post_init__(self) -> None:
+        field = f"data[{self.name}]"
+        for name in ("batch_size", "max_text_length", "num_frames", "microbatches"):
+            value = getattr(self, name)
+            check(value >= 1, f"{field}.{name}", value, "at least 1")
+        for name in ("p_next", "leading_space_probability"):
+            value = getattr(self, name)
+            check(0.0 <= value <= 1.0, f"{field}.{name}", value, "a probability from 0 to 1")
+        check(self.max_images >= 0, f"{field}.max_images", self.max_images, "at least 0")
+        check(self.loss_weight >= 0, f"{field}.loss_weight", self.loss_weight, "at least 0")
+        check(
+            self.batch_size % self.microbatches == 0,
+            f"{field}.microbatches",
+            self.microbatches,
+            f"a divisor of batch_size {self.batch_size}",
+        )
+        check_choice(f"{field}.split", self.split, ("train", "validation", "test"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VisionConfig:
+    """The NFNet: a published or tiny `variant` of `models/variants.py`, and its input's side."""
+
+    variant: str
+    image_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTowerConfig:
+    """The BERT text tower of the contrastive stage; `vocabulary_size` counts all token ids."""
+
+    num_layers: int
+    width: int
+    num_heads: int
+    vocabulary_size: int
+    max_length: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LanguageModelConfig:
+    """The Chinchilla language model; `head_dim` 0 means width / num_heads.
+
+    Attributes:
+      shortest_period: of the sinusoids of relative positions, in tokens (Transformer-XL: 2 pi).
+      longest_period: likewise (Transformer-XL: 2 pi * 10,000).
+    """
+
+    num_layers: int
+    width: int
+    num_heads: int
+    vocabulary_size: int
+    head_dim: int = 0
+    shortest_period: float = 2 * math.pi
+    longest_period: float = 2 * math.pi * 10_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResamplerConfig:
+    """The Perceiver Resampler; `num_frames` (time embeddings) 0 means the longest clip of data."""
+
+    num_layers: int
+    width: int
+    num_heads: int
+    num_latents: int
+    head_dim: int = 0
+    num_frames: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CrossAttentionConfig:
+    """GATED XATTN-DENSE before every `every`-th layer; 0 heads or head_dim: the LM's own."""
+
+    every: int
+    num_heads: int = 0
+    head_dim: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrecisionConfig:
+    """dtypes ("float32", "bfloat16") of activations (`compute`) and of stored frozen weights."""
+
+    compute: str = "float32"
+    frozen: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_choice("model.precision.compute", self.compute, DTYPES)
+        check_choice("model.precision.frozen", self.frozen, DTYPES)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Sizes of the parts; a stage uses the parts that it needs, the others may be None.
+
+    Attributes:
+      embedding_width: width of the two towers' joint space; 0 outside the contrastive stage.
+    """
+
+    vision_encoder: VisionConfig | None = None
+    text_tower: TextTowerConfig | None = None
+    embedding_width: int = 0
+    language_model: LanguageModelConfig | None = None
+    resampler: ResamplerConfig | None = None
+    cross_attention: CrossAttentionConfig | None = None
+    precision: PrecisionConfig = PrecisionConfig()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipGroup:
+    """Parameters whose gradient is clipped together to global norm `norm`.
+
+    Attributes:
+      paths: regular expressions of parameter paths, each matching a whole path.
+      norm: largest global norm of the group's gradient.
+    """
+
+    paths: tuple[str, ...]
+    norm: float
+
+    def __post_init__(self) -> None:
+        check(self.norm > 0, "optimizer.global_clip.norm", self.norm, "above 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW (Adam where weight_decay is 0), its schedule and its gradient clipping.
+
+    Attributes:
+      learning_rate: the rate after warm-up.
+      schedule: what follows the warm-up: "constant", or "linear" decay to 0 at the last step.
+      warmup_steps: steps of the linear rise from 0.
+      weight_decay: decoupled decay, times the learning rate.
+      no_decay: regular expressions of parameter paths that are not decayed.
+      clip_global_norm: largest global norm of the whole gradient; 0 is off.
+      adaptive_clip: lambda of adaptive gradient clipping (AGC, NFNet); 0 is off.
+      adaptive_clip_paths: regular expressions of the parameter paths under AGC.
+      global_clip: groups of parameters, each clipped by its own global norm.
+    """
+
+    learning_rate: float
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    no_decay: tuple[str, ...] = ()
+    b1: float = 0.9
+    b2: float = 0.999
+    epsilon: float = 1e-8
+    clip_global_norm: float = 0.0
+    adaptive_clip: float = 0.0
+    adaptive_clip_paths: tuple[str, ...] = ()
+    global_clip: tuple[ClipGroup, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("warmup_steps", "weight_decay", "clip_global_norm", "adaptive_clip"):
+            value = getattr(self, name)
+            check(value >= 0, f"optimizer.{name}", value, "at least 0")
+        check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "above 0")
+        check_choice("optimizer.schedule", self.schedule, SCHEDULES)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """A checkpoint every `every_steps` steps and at the end; the newest `keep` stay."""
+
+    every_steps: int
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        check(self.every_steps >= 1, "checkpoint.every_steps", self.every_steps, "at least 1")
+        check(self.keep >= 1, "checkpoint.keep", self.keep, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrozenConfig:
+    """Run folders of the stages that Flamingo's frozen parts come from.
+
+    Empty: the folders `contrastive` and `language_model` of the run's own workdir.
+    """
+
+    vision_encoder: str = ""
+    language_model: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MoreQueries:
+    """More queries than usual for one number (with real and with swapped pictures).
+
+    Attributes:
+      task: as in results.jsonl.
+      shots: number of shots.
+      selection: "random", "rices", or "none" (0 shots, and tasks that take no shots).
+      num_queries: how many.
+    """
+
+    task: str
+    shots: int
+    selection: str
+    num_queries: int
+
+    def __post_init__(self) -> None:
+        field = "evaluation.more_queries"
+        check_choice(f"{field}.selection", self.selection, (*SELECTIONS, NO_SELECTION))
+        check(
+            (self.selection == NO_SELECTION) == (self.shots == 0),
+            f"{field}.selection",
+            f"{self.selection!r} with {self.shots} shots",
+            f"{NO_SELECTION!r} with 0 shots and only there",
+        )
+        check(self.num_queries >= 2, f"{field}.num_queries", self.num_queries, "at least 2")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What `flamingo_jax.evaluate` measures.
+
+    Attributes:
+      tasks: task names, as in results.jsonl ("captioning", "naming", ...).
+      shots: numbers of shots; 0 means two text-only examples (paper, section 4.2).
+      selections: how shots are chosen: "random", "rices".
+      split: scans that queries and support are made from.
+      num_queries: queries for each number; at least 2, since the control swaps their pictures.
+      more_queries: numbers that take more of them.
+      num_support: examples that random selection and RICES choose from.
+      batch_size: prompts decoded together.
+      beam_width: beams of open-ended decoding.
+      length_penalty: exponent of the beam's length normalisation; 0 is the plain sum.
+      max_decode_length: tokens generated at most, `<EOC>` included.
+      seed: seed of queries, support and selection.
+    """
+
+    tasks: tuple[str, ...] = ()
+    shots: tuple[int, ...] = (0, 4, 8, 16)
+    selections: tuple[str, ...] = SELECTIONS
+    split: str = "test"
+    num_queries: int = 100
+    more_queries: tuple[MoreQueries, ...] = ()
+    num_support: int = 256
+    batch_size: int = 20
+    beam_width: int = 3
+    length_penalty: float = 0.0
+    max_decode_length: int = 12
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "beam_width", "max_decode_length"):
+            value = getattr(self, name)
+            check(value >= 1, f"evaluation.{name}", value, "at least 1")
+        check(self.num_queries >= 2, "evaluation.num_queries", self.num_queries, "at least 2")
+        most = max(self.shots, default=0)
+        check(
+            self.num_support >= max(most, 2),
+            "evaluation.num_support",
+            self.num_support,
+            f"at least {max(most, 2)}, the largest of evaluation.shots",
+        )
+        check(min(self.shots, default=0) >= 0, "evaluation.shots", self.shots, "none below 0")
+        check_choice("evaluation.split", self.split, ("train", "validation", "test"))
+        for selection in self.selections:
+            check_choice("evaluation.selections", selection, SELECTIONS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One stage's run.
+
+    Attributes:
+      stage: "contrastive", "language_model" or "flamingo".
+      seed: seed of the initial parameters.
+      steps: updates of the whole run.
+      vocabulary: SentencePiece model: a path, or the name of a packaged one.
+      data: the datasets, all of which every step visits.
+      log_every_steps: steps between two rows of metrics.
+      init_from: where the parameters start: a run folder of this stage, a folder of saved
+        parameters, or the name of a packaged one; empty: random.
+      label_smoothing: of the contrastive softmax (paper, appendix B.1.3: 0.1).
+    """
+
+    stage: str
+    seed: int
+    steps: int
+    vocabulary: str
+    data: tuple[DatasetConfig, ...]
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    checkpoint: CheckpointConfig
+    mesh: MeshConfig = MeshConfig()
+    log_every_steps: int = 10
+    init_from: str = ""
+    label_smoothing: float = 0.0
+    frozen: FrozenConfig = FrozenConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        check_choice("stage", self.stage, STAGES)
+        check(self.steps >= 1, "steps", self.steps, "at least 1")
+        check(self.log_every_steps >= 1, "log_every_steps", self.log_every_steps, "at least 1")
+        check(len(self.data) >= 1, "data", "()", "at least one dataset")
+        names = [dataset.name for dataset in self.data]
+        check(len(set(names)) == len(names), "data", ", ".join(names), "datasets of unique names")
+        for dataset in self.data:
+            microbatch_size = dataset.batch_size // dataset.microbatches
+            check(
+                microbatch_size % self.mesh.data == 0,
+                f"data[{dataset.name}].batch_size / microbatches",
+                microbatch_size,
+                f"a multiple of mesh.data {self.mesh.data}",
+            )
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        needed = {
+            "contrastive": ("vision_encoder", "text_tower", "embedding_width"),
+            "language_model": ("language_model",),
+            "flamingo": ("vision_encoder", "language_model", "resampler", "cross_attention"),
+        }[self.stage]
+        for part in needed:
+            if not getattr(self.model, part):
+                raise UserError(f"config.model.{part} is empty, but stage {self.stage} needs it")
+
+
+def resolve(config: Mapping[str, Any]) -> RunConfig:
+    """Turns a config file's result into the frozen config of the run.
+
+    Args:
+      config: a ConfigDict or nested dict with the fields of `RunConfig`, after all overrides.
+
+    Returns:
+      The checked config, with every derived value (a 0 that means "as another field says") set.
+
+    Raises:
+      UserError: an unknown, missing, mistyped or impossible field; the line names it.
+    """
+    plain = config.to_dict() if hasattr(config, "to_dict") else config
+    return _derive(build(RunConfig, plain, "config"))
+
+
+def _derive(config: RunConfig) -> RunConfig:
+    """Fills the fields of the model that follow from other fields."""
+    model = config.model
+    language_model, resampler = model.language_model, model.resampler
+    cross_attention = model.cross_attention
+    if language_model is not None:
+        language_model = replace(language_model, head_dim=_head_dim("language_model", model))
+    if resampler is not None:
+        longest = max(dataset.num_frames for dataset in config.data)
+        resampler = replace(
+            resampler,
+            head_dim=_head_dim("resampler", model),
+            num_frames=resampler.num_frames or longest,
+        )
+        check(
+            resampler.num_frames >= longest,
+            "model.resampler.num_frames",
+            resampler.num_frames,
+            f"at least {longest}, the frames of the longest clips in data",
+        )
+    if cross_attention is not None and language_model is not None:
+        cross_attention = replace(
+            cross_attention,
+            num_heads=cross_attention.num_heads or language_model.num_heads,
+            head_dim=cross_attention.head_dim or language_model.head_dim,
+        )
+    model = replace(
+        model,
+        language_model=language_model,
+        resampler=resampler,
+        cross_attention=cross_attention,
+    )
+    return replace(config, model=model)
+
+
+def _head_dim(part: str, model: ModelConfig) -> int:
+    """The part's width of one attention head: as given, else width / num_heads."""
+    sizes = getattr(model, part)
+    check(sizes.num_heads >= 1, f"model.{part}.num_heads", sizes.num_heads, "at least 1")
+    if sizes.head_dim:
+        return sizes.head_dim
+    divisible = sizes.width % sizes.num_heads == 0
+    check(divisible, f"model.{part}.num_heads", sizes.num_heads, f"a divisor of {sizes.width}")
+    return sizes.width // sizes.num_heads
+
+
+def to_json(config: RunConfig) -> str:
+    """The resolved config as indented JSON, from which `from_json` makes an equal config."""
+    return json.dumps(dataclasses.asdict(config), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> RunConfig:
+    """The config that `to_json` wrote.
+
+    Raises:
+      UserError: not JSON, or not the fields of this version's config.
+    """
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"the saved config is not JSON ({error})") from None
+    return resolve(fields)
+
+
+def to_text(config: RunConfig) -> str:
+    """The resolved config for reading: one line `config.path.of.field = value` for every field."""
+    return "".join(f"{line}\n" for line in _lines("config", dataclasses.asdict(config)))
+
+
+def _lines(path: str, value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [line for key, child in value.items() for line in _lines(f"{path}.{key}", child)]
+    if isinstance(value, tuple) and any(isinstance(item, dict) for item in value):
+        return [line for i, child in enumerate(value) for line in _lines(f"{path}[{i}]", child)]
+    return [f"{path} = {value!r}"]
+
+
+def config_hash(config: RunConfig) -> str:
+    """12 hexadecimal digits that name the exact resolved config."""
+    canonical = json.dumps(dataclasses.asdict(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:CONFIG_HASH_DIGITS]

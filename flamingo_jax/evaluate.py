@@ -1,0 +1,98 @@
+"""Evaluates a run: few-shot tasks of its Flamingo, zero-shot tasks of its contrastive model.
+
+    python -m flamingo_jax.evaluate --config=configs/quickstart.py:flamingo --workdir=runs/x
+
+Writes `results.jsonl`, `table.md` and `shots.png` into the workdir. Exit codes: 0 finished; 3
+something to correct (a missing checkpoint, a misspelt field), said in one line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from flamingo_jax import command_line
+from flamingo_jax.checkpoint.compatibility import check_config
+from flamingo_jax.config import RunConfig, config_hash
+from flamingo_jax.core.errors import UserError
+from flamingo_jax.core.files import content_hash, prepare_folder
+from flamingo_jax.data import vocabulary
+from flamingo_jax.evaluation import runner
+from flamingo_jax.evaluation.answering import FewShotModel
+from flamingo_jax.evaluation.contrastive import TwoTowerModel
+from flamingo_jax.models import build
+from flamingo_jax.sharding.mesh import make_mesh
+from flamingo_jax.tables.plot import write_plot
+from flamingo_jax.tables.render import write_table
+from flamingo_jax.training import stages
+from flamingo_jax.training.trained import Trained
+
+_RESULTS, _TABLE, _PLOT = "results.jsonl", "table.md", "shots.png"
+
+
+def main(config: RunConfig, workdir: Path) -> int:
+    """Evaluates the run in `workdir`; returns the exit code."""
+    start = time.monotonic()
+    if config.stage != stages.FLAMINGO:
+        raise UserError(
+            f"the config is that of stage {config.stage!r}; evaluation takes the whole run: write"
+            f" --config=FILE.py:{stages.FLAMINGO}"
+        )
+    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    few_shot = _load_flamingo(config, workdir, mesh)
+    needs_two_tower = not set(runner.TWO_TOWER_TASKS).isdisjoint(config.evaluation.tasks)
+    two_tower = _load_two_tower(workdir, mesh) if needs_two_tower else None
+
+    folder = prepare_folder(workdir)
+    runner.evaluate(config.evaluation, few_shot, two_tower, folder / _RESULTS, config_hash(config))
+    write_table(folder / _RESULTS, folder / _TABLE)
+    print(f"evaluated in {time.monotonic() - start:.0f}s")
+    print(f"results: {folder / _RESULTS}")
+    print(f"table:   {folder / _TABLE}")
+    if any(task not in runner.TWO_TOWER_TASKS for task in config.evaluation.tasks):
+        write_plot(folder / _RESULTS, folder / _PLOT, split=config.evaluation.split)
+        print(f"plot:    {folder / _PLOT}")
+    return 0
+
+
+def _load_flamingo(config: RunConfig, workdir: Path, mesh: Mesh) -> FewShotModel:
+    trained = stages.load_stage(workdir, stages.FLAMINGO, mesh)
+    # Sizes must be those of the config that the results are filed under.
+    check_config(_identity(trained.config), _identity(config), ignored=())
+    return FewShotModel(
+        functions=build.build_flamingo(trained.config.model),
+        params=trained.params,
+        mesh=mesh,
+        vocabulary=vocabulary.load(trained.config.vocabulary),
+        checkpoint=_name(trained),
+    )
+
+
+def _load_two_tower(workdir: Path, mesh: Mesh) -> TwoTowerModel:
+    trained = stages.load_stage(workdir, stages.CONTRASTIVE, mesh)
+    return TwoTowerModel(
+        functions=build.build_two_tower(trained.config.model),
+        params=trained.params,
+        mesh=mesh,
+        vocabulary=vocabulary.load(trained.config.vocabulary),
+        max_text_length=trained.config.model.text_tower.max_length,
+        checkpoint=_name(trained),
+    )
+
+
+def _identity(config: RunConfig) -> dict[str, Any]:
+    """What of a config must fit the parameters."""
+    return {"vocabulary": config.vocabulary, "model": dataclasses.asdict(config.model)}
+
+
+def _name(trained: Trained) -> str:
+    """Stage, step and content: "flamingo/2000/9f86d081884c7d65"."""
+    return f"{trained.config.stage}/{trained.step}/{content_hash(trained.params)}"
+
+
+if __name__ == "__main__":
+    command_line.run(main)

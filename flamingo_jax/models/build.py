@@ -1,0 +1,226 @@
+"""The one place where Haiku modules become pure functions.
+
+Past this file a model is `(params, arrays) -> arrays`. Every function casts the parameters to the
+compute dtype once, at its head; the layers themselves keep norms, softmax, gates and logits in
+float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from flamingo_jax.config import ModelConfig
+from flamingo_jax.data import schema
+from flamingo_jax.models.flamingo import Cache, FlamingoDecoder, extend_text
+from flamingo_jax.models.language_model import LanguageModel
+from flamingo_jax.models.resampler import PerceiverResampler
+from flamingo_jax.models.two_tower import TwoTower
+from flamingo_jax.models.variants import nfnet_variant
+from flamingo_jax.models.vision.nfnet import NFNet
+
+Params = Mapping[str, Mapping[str, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlamingoFunctions:
+    """Flamingo as pure functions.
+
+    Attributes:
+        init: rng -> params of all parts, vision encoder and language model included.
+        encode_features: (params, media uint8 [B, I, F, H, W, 3]) -> features [B, I, F, P, D]; no
+            gradient flows into the vision encoder.
+        resample: (params, features) -> latents [B, I, R, D].
+        forward: (params, text [B, T], media_index [B, T], latents) -> logits float32 [B, T, V+1].
+        prefill: (params, text [B, T], length [B], media_index [B, T], latents, cache_length) ->
+            (logits float32 [B, V+1] after the last of the `length` tokens, cache). Prompts are
+            padded on the right.
+        decode_step: (params, token [B], position [B], media_index [B], cache) -> (logits
+            [B, V+1], cache).
+        end_of_chunk_id: the id of `<EOC>`.
+    """
+
+    init: Callable[[jax.Array], Params]
+    encode_features: Callable[[Params, jax.Array], jax.Array]
+    resample: Callable[[Params, jax.Array], jax.Array]
+    forward: Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]
+    prefill: Callable[..., tuple[jax.Array, Cache]]
+    decode_step: Callable[..., tuple[jax.Array, Cache]]
+    end_of_chunk_id: int
+
+    def encode_media(self, params: Params, media_BIFHWC: jax.Array) -> jax.Array:
+        """Vision encoder and resampler in one: uint8 media -> latents [B, I, R, D]."""
+        return self.resample(params, self.encode_features(params, media_BIFHWC))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LanguageModelFunctions:
+    """The language model alone: init(rng) -> params; forward(params, text [B, T]) -> logits."""
+
+    init: Callable[[jax.Array], Params]
+    forward: Callable[[Params, jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoTowerFunctions:
+    """The contrastive model.
+
+    Attributes:
+        init: rng -> params.
+        forward: (params, images uint8 [B, H, W, 3], text [B, T]) -> (image embeddings [B, E], text
+            embeddings [B, E], inverse temperature []), embeddings of unit length, float32.
+        encode_image: (params, images) -> embeddings [B, E].
+        encode_text: (params, text) -> embeddings [B, E].
+    """
+
+    init: Callable[[jax.Array], Params]
+    forward: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
+    encode_image: Callable[[Params, jax.Array], jax.Array]
+    encode_text: Callable[[Params, jax.Array], jax.Array]
+
+
+def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
+    """Builds Flamingo from `config`; needs all parts but the text tower."""
+    dtype = jnp.dtype(config.precision.compute)
+    variant = nfnet_variant(config.vision_encoder.variant)
+    vision = _pure(
+        lambda images: NFNet(variant, compute_dtype=dtype, name="vision_encoder")(images)
+    )
+    resampler = _pure(
+        lambda features: PerceiverResampler(config.resampler, name="resampler")(features)
+    )
+
+    def decode(*arguments: Any, **named: Any) -> tuple[jax.Array, Cache]:
+        decoder = FlamingoDecoder(
+            config.language_model, config.cross_attention, config.resampler.num_latents, dtype
+        )
+        return decoder(*arguments, **named)
+
+    decoder = _pure(decode)
+
+    def encode_features(params: Params, media_BIFHWC: jax.Array) -> jax.Array:
+        B, I, F, H, W, C = media_BIFHWC.shape
+        images = jnp.reshape(media_BIFHWC, (B * I * F, H, W, C))
+        features = vision.apply(_cast(params, dtype), images)
+        return jnp.reshape(features, (B, I, F, -1, features.shape[-1]))
+
+    def resample(params: Params, features_BIFPD: jax.Array) -> jax.Array:
+        B, I, F, P, D = features_BIFPD.shape
+        flat = jnp.reshape(features_BIFPD, (B * I, F, P, D))
+        latents = resampler.apply(_cast(params, dtype), flat)
+        return jnp.reshape(latents, (B, I, *latents.shape[1:]))
+
+    def forward(
+        params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
+    ) -> jax.Array:
+        return decoder.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)[0]
+
+    def prefill(
+        params: Params,
+        text_BT: jax.Array,
+        length_B: jax.Array,
+        media_index_BT: jax.Array,
+        latents_BIRD: jax.Array,
+        cache_length: int,
+    ) -> tuple[jax.Array, Cache]:
+        logits_BTV, cache = decoder.apply(
+            _cast(params, dtype), text_BT, media_index_BT, latents_BIRD
+        )
+        last = jnp.take_along_axis(logits_BTV, length_B[:, None, None] - 1, axis=1)[:, 0]
+        return last, extend_text(cache, cache_length)
+
+    def decode_step(
+        params: Params,
+        token_B: jax.Array,
+        position_B: jax.Array,
+        media_index_B: jax.Array,
+        cache: Cache,
+    ) -> tuple[jax.Array, Cache]:
+        logits_BTV, cache = decoder.apply(
+            _cast(params, dtype),
+            token_B[:, None],
+            media_index_B[:, None],
+            position_BT=position_B[:, None],
+            cache=cache,
+        )
+        return logits_BTV[:, 0], cache
+
+    def init(rng: jax.Array) -> Params:
+        vision_rng, resampler_rng, decoder_rng = jax.random.split(rng, 3)
+        image = _example_images(config)
+        vision_params = vision.init(vision_rng, image)
+        features = vision.apply(vision_params, image)
+        features = jnp.reshape(features, (1, 1, -1, features.shape[-1]))
+        resampler_params = resampler.init(resampler_rng, features)
+        latents = resampler.apply(resampler_params, features)[None]
+        text = jnp.zeros((1, 2), jnp.int32)
+        return {
+            **vision_params,
+            **resampler_params,
+            **decoder.init(decoder_rng, text, text, latents),
+        }
+
+    return FlamingoFunctions(
+        init=init,
+        encode_features=encode_features,
+        resample=resample,
+        forward=forward,
+        prefill=prefill,
+        decode_step=decode_step,
+        end_of_chunk_id=schema.end_of_chunk_id(config.language_model.vocabulary_size),
+    )
+
+
+def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
+    """Builds the language model of `config.language_model`."""
+    dtype = jnp.dtype(config.precision.compute)
+    model = _pure(
+        lambda text: LanguageModel(config.language_model, dtype, name="language_model")(text)
+    )
+    return LanguageModelFunctions(
+        init=lambda rng: model.init(rng, jnp.zeros((1, 2), jnp.int32)),
+        forward=lambda params, text_BT: model.apply(_cast(params, dtype), text_BT),
+    )
+
+
+def build_two_tower(config: ModelConfig) -> TwoTowerFunctions:
+    """Builds the contrastive model of `config.vision_encoder` and `config.text_tower`."""
+    dtype = jnp.dtype(config.precision.compute)
+    variant = nfnet_variant(config.vision_encoder.variant)
+
+    def towers() -> TwoTower:
+        return TwoTower(variant, config.text_tower, config.embedding_width, dtype)
+
+    both = _pure(lambda images, text: towers()(images, text))
+    image_tower = _pure(lambda images: towers().encode_image(images))
+    text_tower = _pure(lambda text: towers().encode_text(text))
+    return TwoTowerFunctions(
+        init=lambda rng: both.init(rng, _example_images(config), jnp.zeros((1, 2), jnp.int32)),
+        forward=lambda params, images, text: both.apply(_cast(params, dtype), images, text),
+        encode_image=lambda params, images: image_tower.apply(_cast(params, dtype), images),
+        encode_text=lambda params, text: text_tower.apply(_cast(params, dtype), text),
+    )
+
+
+def _example_images(config: ModelConfig) -> jax.Array:
+    """One black picture of the config's size, for `init`."""
+    size = config.vision_encoder.image_size
+    return jnp.zeros((1, size, size, 3), jnp.uint8)
+
+
+def _pure(function: Callable[..., Any]) -> hk.Transformed:
+    """A function that makes modules -> init and apply, without a random state."""
+    return hk.without_apply_rng(hk.transform(function))
+
+
+def _cast(params: Params, dtype: jnp.dtype) -> Params:
+    """Floating-point parameters in the compute dtype."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+        params,
+    )

@@ -1,0 +1,66 @@
+"""Transformer-XL relative positions (Dai et al. 2019, arXiv 1901.02860, section 3.3).
+
+The logit of query position i and key position j has, beside content, the term
+`(q_i + v) . W_r s(i - j)` with s a sinusoid of the distance and v a learned bias.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def sinusoid(
+    distance: jax.Array, width: int, shortest_period: float, longest_period: float
+) -> jax.Array:
+    """s(distance), sines in the first half and cosines in the second.
+
+    The periods grow geometrically. Transformer-XL's run from 2 pi to 2 pi * 10,000 positions, which
+    at a small width leaves too few short ones to tell neighbours apart: the least-squares kernel
+    that peaks at one distance then needs weights a hundred times larger than with periods from 2
+    to twice the context, and heads that look one token back form late or never.
+
+    Args:
+        distance: [...], in positions.
+        width: D, even.
+        shortest_period: of the first pair, in positions; at least 2 (shorter ones alias).
+        longest_period: that the last pairs approach.
+
+    Returns:
+        float32 [..., D].
+    """
+    exponent = jnp.arange(0, width, 2, dtype=jnp.float32) / width
+    frequency = 2 * jnp.pi / shortest_period * (longest_period / shortest_period) ** -exponent
+    angle = distance[..., None].astype(jnp.float32) * frequency
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def shift_to_keys(logits_BNTS: jax.Array) -> jax.Array:
+    """Re-indexes logits by key, for queries and keys at the same T positions.
+
+    Args:
+        logits_BNTS: [B, N, T, T]; column c belongs to distance T-1-c.
+
+    Returns:
+        [B, N, T, T]; column j belongs to key position j, that is, to distance i-j in row i. Columns
+        j > i hold values without meaning: mask them.
+    """
+    B, N, T, S = logits_BNTS.shape
+    padded = jnp.pad(logits_BNTS, ((0, 0), (0, 0), (0, 0), (1, 0)))
+    return jnp.reshape(padded, (B, N, S + 1, T))[:, :, 1:].reshape(B, N, T, S)
+
+
+def gather_to_keys(logits_BNTS: jax.Array, position_BT: jax.Array) -> jax.Array:
+    """Re-indexes logits by key, for queries anywhere among S keys at positions 0 to S-1.
+
+    Args:
+        logits_BNTS: column c belongs to distance S-1-c, as in `shift_to_keys`.
+        position_BT: int32 position of every query.
+
+    Returns:
+        [B, N, T, S]; column j belongs to key position j; columns j > position are without meaning.
+    """
+    S = logits_BNTS.shape[-1]
+    column = S - 1 - (position_BT[:, None, :, None] - jnp.arange(S))
+    index = jnp.broadcast_to(jnp.minimum(column, S - 1), logits_BNTS.shape)
+    return jnp.take_along_axis(logits_BNTS, index, axis=-1)

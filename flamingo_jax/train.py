@@ -1,0 +1,33 @@
+"""Trains one stage of a run, or goes on with it.
+
+    python -m flamingo_jax.train --config=configs/quickstart.py:flamingo --workdir=runs/quickstart
+
+Stages: `contrastive`, `language_model`, then `flamingo`, which freezes what the first two made.
+Exit codes: 0 finished; 130 and 42 stopped by Ctrl-C and SIGTERM, saved (the same command goes on);
+3 something to correct, said in one line.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from flamingo_jax import command_line
+from flamingo_jax.config import RunConfig
+from flamingo_jax.data import mixtures, vocabulary
+from flamingo_jax.training.loop import train
+from flamingo_jax.training.stages import make_stage
+
+
+def main(config: RunConfig, workdir: Path) -> int:
+    """Trains the stage of `config` in `workdir`; returns the exit code."""
+    pieces = vocabulary.load(config.vocabulary)
+    datasets = {
+        dataset.name: functools.partial(mixtures.batches, dataset, pieces, config.stage)
+        for dataset in config.data
+    }
+    return train(config, workdir, make_stage(config, workdir), datasets)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,297 @@
+"""The training loop of all three stages.
+
+What differs between the stages (parameters, step, what is frozen and where it comes from) is a
+`Stage`; the rest reads from top to bottom in `train`: mesh, shapes, restore or start, loop, save.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+
+from flamingo_jax.checkpoint import compatibility
+from flamingo_jax.checkpoint.checkpointer import Checkpointer
+from flamingo_jax.checkpoint.frozen import load_frozen, save_frozen
+from flamingo_jax.config import RunConfig, to_json, to_text
+from flamingo_jax.core.files import prepare_folder, write_atomic
+from flamingo_jax.core.paths import Params, flatten, partition, unflatten
+from flamingo_jax.sharding.mesh import make_mesh
+from flamingo_jax.sharding.rules import batch_sharding, state_shardings, to_global
+from flamingo_jax.training.accumulation import Batch, Metrics
+from flamingo_jax.training.interruption import FINISHED_EXIT_CODE, StopRequest
+from flamingo_jax.training.metrics_log import MetricsLog
+from flamingo_jax.training.optimizer import learning_rate_schedule, make_optimizer
+from flamingo_jax.training.prefetch import OpenDataset, Positions, Prefetcher
+from flamingo_jax.training.state import TrainState, start_state, with_frozen, without_frozen
+from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER, Init
+
+Step = Callable[[TrainState, Mapping[str, Batch]], tuple[TrainState, Metrics]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What one stage brings to the loop.
+
+    Attributes:
+      name: names the stage and its folder in the workdir.
+      init: `init(rng) -> parameters`, trainable and frozen ones; traced, never run as it stands.
+      is_trainable: whether the parameter of a path is trained; the others are frozen.
+      load_parameters: `load(abstract) -> parameters`: stored values that take the place of the
+        initial ones when a run starts (not when it resumes). Takes all parameters as
+        `ShapeDtypeStruct` with shardings and returns some of them, the frozen ones among them.
+      make_step: `make_step(optimizer) -> step`.
+    """
+
+    name: str
+    init: Init
+    is_trainable: Callable[[str], bool]
+    load_parameters: Callable[[Params], Params]
+    make_step: Callable[[optax.GradientTransformation], Step]
+
+
+def train(
+    config: RunConfig,
+    workdir: str | Path,
+    stage: Stage,
+    datasets: Mapping[str, OpenDataset],
+) -> int:
+    """Trains a stage to its last step, going on from its last checkpoint if there is one.
+
+    Args:
+      config: of the run.
+      workdir: holds all stages; this one writes to `WORKDIR/<stage>` and `WORKDIR/frozen`.
+      stage: what is trained.
+      datasets: how to open each dataset of `config.data`, by its name.
+
+    Returns:
+      The exit code: 0 when the run is finished, 130 or 42 when Ctrl-C or SIGTERM stopped it
+      after saving.
+
+    Raises:
+      UserError: unwritable workdir, checkpoint of another config, diverged loss, ...
+    """
+    workdir = prepare_folder(workdir)
+    folder = prepare_folder(workdir / stage.name)
+    checkpoints = Checkpointer(folder / CHECKPOINT_FOLDER, config.checkpoint.keep)
+    with StopRequest() as stop, checkpoints:
+        latest = checkpoints.latest()
+        if latest is not None and latest >= config.steps:
+            print(f"{stage.name}: finished at step {latest} of {config.steps} in {folder}")
+            return FINISHED_EXIT_CODE
+
+        mesh = make_mesh(config.mesh.data, config.mesh.model)
+        optimizer = make_optimizer(config.optimizer, config.steps)
+        abstract = abstract_state(stage, optimizer, config.seed, mesh)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+        if latest is None:
+            start = _start(config, workdir, stage, optimizer, abstract)
+        else:
+            start = _resume(config, workdir, checkpoints, latest, abstract)
+        print(_describe_start(config, stage, folder, start, resumed=latest is not None))
+        _write_config(folder, config)
+
+        run_step = jax.jit(
+            _with_learning_rate(stage.make_step(optimizer), config),
+            in_shardings=(shardings, batch_sharding(mesh)),
+            out_shardings=(shardings, None),
+            donate_argnums=0,
+        )
+        return _loop(config, folder, start, run_step, mesh, datasets, checkpoints, stop)
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Run:
+    """Where a run stands: its state, and what its next checkpoint says beside the arrays."""
+
+    state: TrainState
+    step: int
+    positions: Positions
+    frozen_hash: str
+
+
+def abstract_state(
+    stage: Stage, optimizer: optax.GradientTransformation, seed: int, mesh: jax.sharding.Mesh
+) -> TrainState:
+    """Shapes, dtypes and shardings of a stage's state, without any array.
+
+    Args:
+      stage: its parameters.
+      optimizer: over the trainable ones.
+      seed: of the run.
+      mesh: of the run.
+
+    Returns:
+      A `TrainState` of `ShapeDtypeStruct` with shardings.
+    """
+
+    def make() -> TrainState:
+        rng = jax.random.key(seed)
+        trainable, frozen = partition(stage.init(rng), stage.is_trainable)
+        return start_state(trainable, frozen, optimizer, rng)
+
+    abstract = jax.eval_shape(make)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        abstract,
+        state_shardings(mesh, abstract),
+    )
+
+
+def _start(
+    config: RunConfig,
+    workdir: Path,
+    stage: Stage,
+    optimizer: optax.GradientTransformation,
+    abstract: TrainState,
+) -> _Run:
+    """The state of step 0: stored parameters where the stage has them, else initial ones."""
+    wanted = flatten(abstract.trainable) | flatten(abstract.frozen)
+    stored = flatten(stage.load_parameters(unflatten(wanted)))
+    frozen = unflatten({path: stored[path] for path in flatten(abstract.frozen)})
+
+    def initial(kept: dict[str, jax.Array]) -> TrainState:
+        rng = jax.random.key(config.seed)
+        # Initial values that stored ones replace are never used: XLA does not compute them.
+        trainable, _ = partition(stage.init(rng), stage.is_trainable)
+        trainable = unflatten(flatten(trainable) | kept)
+        return start_state(trainable, {}, optimizer, rng)
+
+    kept = {path: leaf for path, leaf in stored.items() if stage.is_trainable(path)}
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, without_frozen(abstract))
+    state = jax.jit(initial, out_shardings=shardings)(kept)
+    return _Run(
+        state=with_frozen(state, frozen),
+        step=0,
+        positions={dataset.name: 0 for dataset in config.data},
+        frozen_hash=save_frozen(workdir / FROZEN_FOLDER, frozen) if frozen else "",
+    )
+
+
+def _resume(
+    config: RunConfig, workdir: Path, checkpoints: Checkpointer, step: int, abstract: TrainState
+) -> _Run:
+    """The state of a checkpoint, after a check that it belongs to this config."""
+    metadata = checkpoints.metadata(step)
+    ignored = list(compatibility.MAY_DIFFER)
+    ignored += [f"data[{index}].microbatches" for index in range(len(config.data))]
+    if config.optimizer.schedule != "constant":
+        ignored.remove("steps")  # The learning rate of every step follows from their number.
+    compatibility.check_config(metadata["config"], json.loads(to_json(config)), ignored)
+    state, metadata = checkpoints.restore(step, without_frozen(abstract))
+    frozen: Params = {}
+    if metadata["frozen"]:
+        frozen = load_frozen(workdir / FROZEN_FOLDER, metadata["frozen"], abstract.frozen)
+    return _Run(
+        state=with_frozen(state, frozen),
+        step=step,
+        positions=metadata["data"],
+        frozen_hash=metadata["frozen"],
+    )
+
+
+def _with_learning_rate(step: Step, config: RunConfig) -> Step:
+    """Adds the update's learning rate to the metrics, computed where it is used: on the device."""
+    schedule = learning_rate_schedule(config.optimizer, config.steps)
+
+    def step_with_rate(
+        state: TrainState, batches: Mapping[str, Batch]
+    ) -> tuple[TrainState, Metrics]:
+        new_state, metrics = step(state, batches)
+        return new_state, metrics | {"learning_rate": schedule(state.step)}
+
+    return step_with_rate
+
+
+def _loop(
+    config: RunConfig,
+    folder: Path,
+    run: _Run,
+    run_step: Callable[..., tuple[TrainState, Metrics]],
+    mesh: jax.sharding.Mesh,
+    datasets: Mapping[str, OpenDataset],
+    checkpoints: Checkpointer,
+    stop: StopRequest,
+) -> int:
+    """Steps until the last one or until a stop is asked for, and saves; returns the exit code."""
+    log = MetricsLog(
+        folder,
+        start_step=run.step,
+        total_steps=config.steps,
+        every_steps=config.log_every_steps,
+        datasets=config.data,
+    )
+    saved = run.step
+    opened = {dataset.name: datasets[dataset.name] for dataset in config.data}
+    try:
+        with Prefetcher(opened, run.positions) as prefetcher:
+            while run.step < config.steps and not stop:
+                host_batches, run.positions = prefetcher.next()
+                batches = {name: to_global(mesh, batch) for name, batch in host_batches.items()}
+                run.state, metrics = run_step(run.state, batches)
+                run.step += 1
+                log.push(run.step, metrics)
+                if run.step % config.checkpoint.every_steps == 0:
+                    saved = _save(config, run, log, checkpoints)
+        if saved != run.step:
+            saved = _save(config, run, log, checkpoints)
+        checkpoints.wait()
+    finally:
+        log.close()
+    if stop.exit_code is not None:
+        print(f"stopped at step {saved}; start the same command again to go on from there")
+        return stop.exit_code
+    print(f"finished at step {saved} in {folder}")
+    return FINISHED_EXIT_CODE
+
+
+def _save(config: RunConfig, run: _Run, log: MetricsLog, checkpoints: Checkpointer) -> int:
+    """Starts saving the run, once the loss of its last step is known to be finite.
+
+    Returns:
+      The step that is saved.
+    """
+    log.drain()
+    metadata = {
+        "config": json.loads(to_json(config)),
+        "data": run.positions,
+        "frozen": run.frozen_hash,
+    }
+    checkpoints.save(run.step, without_frozen(run.state), metadata)
+    return run.step
+
+
+def _write_config(folder: Path, config: RunConfig) -> None:
+    write_atomic(folder / CONFIG_NAME, to_json(config))
+    write_atomic(folder / "config.txt", to_text(config))
+
+
+def _describe_start(
+    config: RunConfig, stage: Stage, folder: Path, run: _Run, *, resumed: bool
+) -> str:
+    """What the run starts from, exactly, for the user to read."""
+    trainable = _count(run.state.trainable)
+    lines = [
+        f"{stage.name}: {trainable:,} parameters to train, {_count(run.state.frozen):,} frozen"
+        + (f" (content hash {run.frozen_hash})" if run.frozen_hash else "")
+    ]
+    if resumed:
+        rate = learning_rate_schedule(config.optimizer, config.steps)(np.int32(run.step))
+        positions = ", ".join(f"{name} {position}" for name, position in run.positions.items())
+        lines.append(
+            f"{stage.name}: resuming at step {run.step} of {config.steps} from"
+            f" {folder / CHECKPOINT_FOLDER / str(run.step)}; learning rate {float(rate):.3g};"
+            f" data positions: {positions}"
+        )
+    else:
+        lines.append(f"{stage.name}: starting at step 0 of {config.steps} in {folder}")
+    return "\n".join(lines)
+
+
+def _count(params: Params) -> int:
+    return sum(leaf.size for leaf in flatten(params).values())

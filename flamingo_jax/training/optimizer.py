@@ -1,0 +1,109 @@
+"""The optimizer of a stage, from its config: clipping, Adam(W), decay by path, schedule.
+
+Flamingo (paper, section 4.1.4 and appendix B.1.2): AdamW, gradient clipped to global norm 1, decay
+0.1 on all but the resampler, linear warm-up to a constant rate. Contrastive (appendix B.1.3):
+Adam, adaptive clipping 1e-2 on the NFNet, global norm 10 on BERT, rate decayed linearly to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import optax
+
+from flamingo_jax.config import OptimizerConfig
+from flamingo_jax.core.paths import PathRules, flatten, unflatten
+from flamingo_jax.models.vision import nfnet
+from flamingo_jax.training.adaptive_gradient_clipping import adaptive_gradient_clipping
+
+
+def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
+    """Learning rate of the update that leads from step s to s + 1.
+
+    Args:
+      config: `learning_rate`, `warmup_steps`, `schedule`.
+      steps: updates of the whole run, at which a linear decay reaches 0.
+
+    Returns:
+      `schedule(s)`: (s + 1) / warmup_steps of the rate during warm-up (the first update is not
+      wasted on rate 0), then the rate, constant or falling linearly to 0 at `steps`.
+    """
+
+    def schedule(step: Any) -> jax.Array:
+        rate = jax.numpy.float32(config.learning_rate)
+        if config.schedule == "linear":
+            remaining = (steps - step) / max(steps - config.warmup_steps, 1)
+            rate = rate * jax.numpy.clip(remaining, 0.0, 1.0)
+        if config.warmup_steps:
+            rate = rate * jax.numpy.minimum((step + 1) / config.warmup_steps, 1.0)
+        return rate
+
+    return schedule
+
+
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """The transformation of gradients to updates.
+
+    The order: adaptive clipping, clipping by group, clipping of the whole gradient, Adam's
+    moments, decoupled weight decay, learning rate.
+
+    Args:
+      config: the optimizer's numbers.
+      steps: updates of the whole run (for the schedule).
+
+    Returns:
+      An optax transformation for two-level parameter dicts. Its `init` raises UserError when an
+      expression of `config` matches no parameter.
+    """
+    transformations: list[optax.GradientTransformation] = []
+    if config.adaptive_clip:
+        transformations.append(
+            optax.masked(
+                adaptive_gradient_clipping(config.adaptive_clip, layer_axes=nfnet.layer_axes),
+                path_mask(config.adaptive_clip_paths, "optimizer.adaptive_clip_paths"),
+            )
+        )
+    for group in config.global_clip:
+        transformations.append(
+            optax.masked(
+                optax.clip_by_global_norm(group.norm),
+                path_mask(group.paths, "optimizer.global_clip.paths"),
+            )
+        )
+    if config.clip_global_norm:
+        transformations.append(optax.clip_by_global_norm(config.clip_global_norm))
+    transformations.append(optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.epsilon))
+    if config.weight_decay:
+        transformations.append(
+            optax.add_decayed_weights(
+                config.weight_decay,
+                path_mask(config.no_decay, "optimizer.no_decay", selected=False),
+            )
+        )
+    transformations.append(optax.scale_by_learning_rate(learning_rate_schedule(config, steps)))
+    return optax.chain(*transformations)
+
+
+def path_mask(
+    patterns: Iterable[str], name: str, selected: bool = True
+) -> Callable[[Mapping[str, Mapping[str, Any]]], dict[str, dict[str, bool]]]:
+    """A mask function for optax: which parameters the patterns select.
+
+    Args:
+      patterns: regular expressions of whole paths; each must decide at least one parameter.
+      name: the config field that they come from, for error messages.
+      selected: the mask's value where a pattern matches; its contrary elsewhere.
+
+    Returns:
+      A function from a parameter tree to a tree of bools.
+    """
+    rules = PathRules(((pattern, selected) for pattern in patterns), name=f"config.{name}")
+
+    def mask(params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, bool]]:
+        paths = list(flatten(params))
+        chosen = rules.assign([path for path in paths if rules.covers(path)])
+        return unflatten({path: chosen.get(path, not selected) for path in paths})
+
+    return mask

@@ -1,0 +1,119 @@
+"""Sources by name, their examples by number, and what does not go together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flamingo_jax.config import DatasetConfig
+from flamingo_jax.core.errors import UserError
+from flamingo_jax.data import scenes
+from flamingo_jax.data.sources import catalog, documentation
+
+STAGES = {
+    "world/pages": "flamingo",
+    "world/noisy_pairs": "contrastive",
+    "world/clean_pairs": "flamingo",
+    "world/clips": "flamingo",
+    "world/text": "language_model",
+    "text/documentation": "language_model",
+}
+
+
+def _dataset(source: str, **fields: Any) -> DatasetConfig:
+    sizes = {"world/pages": {"max_images": 5}, "world/clips": {"num_frames": 8}}
+    return DatasetConfig(
+        name="mine",
+        source=source,
+        batch_size=4,
+        loss_weight=1.0,
+        max_text_length=32,
+        **(sizes.get(source, {}) | fields),
+    )
+
+
+def test_every_source_is_tested() -> None:
+    assert set(STAGES) == set(catalog.SOURCES)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_examples_by_number(name: str) -> None:
+    source = catalog.open_source(_dataset(name), STAGES[name])
+    again = catalog.open_source(_dataset(name), STAGES[name])
+    seen = set()
+    for number in (5, 0, 5, 3):
+        example = source.read(number)
+        same = again.read(number)
+        assert example.chunks == same.chunks
+        assert np.array_equal(example.media, same.media)
+        assert len(example.chunks) == len(example.media) + 1
+        assert example.media.shape[1:] == (*source.media_shape, 3)
+        assert example.media.dtype == np.uint8
+        seen.add((example.chunks, example.media.tobytes()))
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("name", ["world/pages", "world/clips", "world/text"])
+def test_seeds_and_splits_have_examples_of_their_own(name: str) -> None:
+    examples = {
+        catalog.open_source(_dataset(name, **fields), STAGES[name]).read(0).chunks
+        for fields in ({}, {"seed": 1}, {"split": "test"})
+    }
+    assert len(examples) == 3
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name.startswith("world/")])
+def test_training_paints_scans_of_the_train_split_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glyphs = scenes._glyphs
+
+    def train_glyphs(split: str) -> tuple[np.ndarray, ...]:
+        assert split == "train"
+        return glyphs(split)
+
+    monkeypatch.setattr(scenes, "_glyphs", train_glyphs)
+    source = catalog.open_source(_dataset(name), STAGES[name])
+    for number in range(20):
+        source.read(number)
+    if source.content.has_media:
+        held_out = catalog.open_source(_dataset(name, split="test"), STAGES[name])
+        with pytest.raises(AssertionError):
+            held_out.read(0)
+
+
+def test_documents_are_in_one_split_each() -> None:
+    parts = [set(documentation.documents_of_split(s)) for s in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == len(documentation.documents())
+    assert len(parts[0]) > 1500
+    assert min(map(len, parts)) > 90
+
+
+@pytest.mark.parametrize(
+    ("stage", "source", "fields", "message"),
+    [
+        ("flamingo", "world/page", {}, r"data\[mine\]\.source .*did you mean 'world/pages'\?"),
+        ("flamingo", "laion", {}, r"'laion': expected one of world/pages, "),
+        ("flamingo", "world/text", {}, r"\.source is 'world/text' .* in stage flamingo"),
+        ("contrastive", "world/pages", {}, r"expected pictures with a text each in stage"),
+        ("contrastive", "world/clips", {}, r"expected pictures with a text each in stage"),
+        ("language_model", "world/pages", {}, r"expected texts"),
+        ("flamingo", "world/pages", {"num_frames": 8}, r"\.num_frames is 8: expected 1"),
+        ("flamingo", "world/pages", {"max_images": 0}, r"\.max_images is 0: expected at least 1"),
+        ("flamingo", "world/clips", {"num_frames": 1}, r"\.num_frames is 1: expected at least 2"),
+        ("flamingo", "world/clean_pairs", {"p_next": 0.5}, r"\.p_next is 0\.5: expected 0"),
+        (
+            "flamingo",
+            "world/pages",
+            {"leading_space_probability": 0.5},
+            r"\.leading_space_probability is 0\.5: expected 0",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    stage: str, source: str, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        catalog.open_source(_dataset(source, **fields), stage)

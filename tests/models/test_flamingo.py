@@ -1,0 +1,192 @@
+"""The decoder: gates at zero, caches, groups, and which text position sees which picture."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flamingo_jax.core.paths import flatten, unflatten
+from flamingo_jax.models import build
+from flamingo_jax.models.flamingo import extend_text, group_sizes, map_rows
+from flamingo_jax.training.stages import regroup
+from tests.models import tiny
+
+
+@pytest.fixture(scope="module")
+def opened():
+    functions = build.build_flamingo(tiny.model_config())
+    params = tiny.open_gates(jax.jit(functions.init)(tiny.key()))
+    media, text, index = tiny.example()
+    latents = jax.jit(functions.encode_media)(params, media)
+    return functions, params, latents, text, index
+
+
+def with_language_model(params, language_params):
+    """Flamingo's parameters with those of a language model that stands alone put in."""
+    leaves = flatten(params)
+    frozen = {p: leaf for p, leaf in leaves.items() if "language_model" in p.split("/")}
+    return unflatten(leaves | regroup(flatten(language_params), frozen))
+
+
+@pytest.mark.parametrize(("num_layers", "every"), [(4, 2), (6, 3), (3, 1)])
+def test_at_initialisation_logits_are_the_language_models_bit_for_bit(num_layers, every):
+    config = tiny.model_config(num_layers, every)
+    flamingo = build.build_flamingo(config)
+    language_model = build.build_language_model(config)
+    language_params = language_model.init(tiny.key(1))
+    params = with_language_model(flamingo.init(tiny.key()), language_params)
+    media, text, index = tiny.example()
+    latents = jax.jit(flamingo.encode_media)(params, media)
+    logits = jax.jit(flamingo.forward)(params, text, index, latents)
+    expected = jax.jit(language_model.forward)(language_params, text)
+    np.testing.assert_array_equal(logits[..., : tiny.VOCABULARY_SIZE], expected)
+    assert logits.shape[-1] == tiny.VOCABULARY_SIZE + 1
+
+
+def test_a_shorter_last_group_gives_the_same_function():
+    # XLA unrolls a stack of one, so that the last bits may differ here.
+    config = tiny.model_config(num_layers=5, every=2)
+    assert group_sizes(5, 2) == (("groups", 2, 2), ("last_group", 1, 1))
+    flamingo = build.build_flamingo(config)
+    language_model = build.build_language_model(config)
+    language_params = language_model.init(tiny.key(1))
+    params = with_language_model(flamingo.init(tiny.key()), language_params)
+    media, text, index = tiny.example()
+    latents = jax.jit(flamingo.encode_media)(params, media)
+    logits = jax.jit(flamingo.forward)(params, text, index, latents)
+    expected = jax.jit(language_model.forward)(language_params, text)
+    np.testing.assert_allclose(logits[..., :-1], expected, atol=2e-6)
+
+
+def test_open_gates_change_the_logits(opened):
+    functions, params, latents, text, index = opened
+    seeing = functions.forward(params, text, index, latents)
+    blind = functions.forward(params, text, np.zeros_like(index), latents)
+    assert np.abs(seeing - blind)[:, 0].max() < 1e-6  # the first tokens see no picture either way
+    assert np.abs(seeing - blind)[:, -1].max() > 1e-2
+
+
+def test_jacobian_shows_which_position_sees_which_picture(opened):
+    """The gradient of logits at each position with respect to each picture, cross-attention only.
+
+    A position's logits depend on picture phi directly and on earlier pictures through
+    self-attention; never on later ones. With `num_layers` 1 only phi is left.
+    """
+    functions, params, latents, text, index = opened
+
+    def strength(latents_BIRD):
+        def row(t):
+            def energy(latents):
+                logits = functions.forward(params, text[:1], index[:1], latents)
+                return jnp.sum(jnp.square(logits[0, t]))
+
+            return jnp.abs(jax.grad(energy)(latents_BIRD)).sum(axis=(0, 2, 3))
+
+        return jax.lax.map(row, jnp.arange(text.shape[1]))
+
+    sees_TI = np.asarray(jax.jit(strength)(latents[:1])) > 1e-6
+    allowed_TI = np.arange(1, latents.shape[1] + 1) <= index[0][:, None]
+    print("\nposition sees picture:\n" + "\n".join(f"{t:2d} phi={index[0, t]} {row.astype(int)}"
+                                               for t, row in enumerate(sees_TI)))
+    np.testing.assert_array_equal(sees_TI, allowed_TI)
+
+
+def test_only_the_picture_of_phi_is_seen_in_one_layer():
+    config = tiny.model_config(num_layers=1, every=1)
+    functions = build.build_flamingo(config)
+    params = tiny.open_gates(functions.init(tiny.key()))
+    media, text, index = tiny.example(batch_size=1)
+    latents = functions.encode_media(params, media)
+    base = functions.forward(params, text, index, latents)
+    for picture in range(latents.shape[1]):
+        changed = functions.forward(params, text, index, latents.at[:, picture].add(1.0))
+        differs_T = np.abs(changed - base).max(axis=-1)[0] > 1e-6
+        first = np.flatnonzero(index[0] == picture + 1)[0]
+        assert not differs_T[:first].any()
+        assert differs_T[index[0] == picture + 1].all()
+
+
+def test_cached_decoding_equals_the_full_forward_pass(opened):
+    functions, params, latents, text, index = opened
+    full = functions.forward(params, text, index, latents)
+    lengths = np.array([4, 6])
+    padded = np.where(np.arange(8) < lengths[:, None], text[:, :8], 0)
+    logits, cache = jax.jit(functions.prefill, static_argnums=5)(
+        params, padded, lengths, index[:, :8], latents, text.shape[1]
+    )
+    step = jax.jit(functions.decode_step)
+    for offset in range(5):
+        rows = np.arange(2)
+        np.testing.assert_allclose(logits, full[rows, lengths + offset - 1], atol=1e-5)
+        position = lengths + offset
+        logits, cache = step(
+            params, text[rows, position], position, index[rows, position], cache
+        )
+
+
+def test_map_rows_reorders_the_batch_of_a_cache(opened):
+    functions, params, latents, text, index = opened
+    lengths = np.array([5, 5])
+    _, cache = functions.prefill(params, text, lengths, index, latents, 12)
+    token, position = text[:, 5], lengths
+    straight, _ = functions.decode_step(params, token, position, index[:, 5], cache)
+    swapped = map_rows(lambda leaf: leaf[::-1], cache)
+    reverse, _ = functions.decode_step(
+        params, token[::-1], position[::-1], index[::-1, 5], swapped
+    )
+    np.testing.assert_allclose(reverse[::-1], straight, atol=1e-6)
+
+
+def test_extend_text_leaves_pictures_alone(opened):
+    functions, params, latents, text, index = opened
+    _, cache = functions.prefill(params, text, np.array([3, 3]), index, latents, 11)
+    longer = extend_text(cache, 20)
+    assert longer[0].text.keys.shape[3] == 20
+    assert longer[0].media.keys.shape == cache[0].media.keys.shape
+
+
+def test_stacks_equal_a_python_loop_over_the_layers(opened):
+    """Scan = loop: one-layer decoders applied in turn give what the nested stacks give."""
+    functions, params, latents, text, index = opened
+    config = tiny.model_config(num_layers=4, every=2)
+    expected = functions.forward(params, text, index, latents)
+
+    from flamingo_jax.models.cross_attention import GatedCrossAttention
+    from flamingo_jax.models.language_model import Block, output_logits
+    from flamingo_jax.models.layers.normalization import rms_norm
+    from flamingo_jax.models.masks import media_mask
+
+    import haiku as hk
+
+    block = hk.without_apply_rng(
+        hk.transform(lambda x: Block(config.language_model, name="block")(x)[0])
+    )
+    cross = hk.without_apply_rng(
+        hk.transform(
+            lambda x, mask, media: GatedCrossAttention(
+                config.cross_attention, name="cross_attention"
+            )(x, mask, media)[0]
+        )
+    )
+
+    def part(prefix, *indices):
+        return {
+            module.removeprefix(prefix): {n: leaf[indices] for n, leaf in leaves.items()}
+            for module, leaves in params.items()
+            if module.startswith(prefix)
+        }
+
+    ends = params["language_model"]
+    rows = jnp.concatenate([ends["embedding"], params["extra_embeddings"]["end_of_chunk"]])
+    B, I, R, D = latents.shape
+    media = latents.reshape(B, I * R, D) @ params["media_projection"]["w"]
+    mask = media_mask(jnp.asarray(index), I, R)
+    x = rows[text]
+    for group in range(2):
+        x = cross.apply(part("groups/", group), x, mask, media)
+        for layer in range(2):
+            x = block.apply(part("groups/language_model/", group, layer), x)
+    logits = output_logits(rms_norm(x, ends["final_norm_scale"]), rows)
+    np.testing.assert_allclose(logits, expected, atol=2e-5)

@@ -1,0 +1,98 @@
+"""The Chinchilla block: causality, relative positions, published parameter counts."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flamingo_jax.config import LanguageModelConfig, ModelConfig
+from flamingo_jax.core.paths import flatten
+from flamingo_jax.models import build
+from flamingo_jax.models.layers import relative_position
+from tests.models import tiny
+
+# Layers, width, heads, head size, printed billions (paper.md 1.5: Chinchilla, table A9).
+PUBLISHED = [
+    (8, 512, 8, 64, 0.044),
+    (12, 768, 12, 64, 0.117),
+    (18, 1280, 10, 128, 0.425),
+    (24, 2048, 16, 128, 1.4),
+    (32, 4096, 32, 128, 7.1),
+    (80, 8192, 64, 128, 70.0),
+]
+
+
+@pytest.mark.parametrize(("layers", "width", "heads", "head_dim", "billions"), PUBLISHED)
+def test_parameter_counts_round_to_the_published_ones(layers, width, heads, head_dim, billions):
+    config = LanguageModelConfig(
+        num_layers=layers,
+        width=width,
+        num_heads=heads,
+        head_dim=head_dim,
+        vocabulary_size=32_000,
+    )
+    functions = build.build_language_model(ModelConfig(language_model=config))
+    shapes = flatten(jax.eval_shape(functions.init, tiny.key()))
+    count = sum(leaf.size for leaf in shapes.values())
+    digits = 3 if billions < 1 else 1 if billions < 70 else 0
+    assert round(count / 1e9, digits) == billions
+    norms = sum(leaf.size for path, leaf in shapes.items() if "norm" in path)
+    inner = heads * head_dim
+    formula = layers * (5 * width * inner + 8 * width**2 + 5 * inner + 6 * width) + 32_000 * width
+    assert count - norms == formula
+
+
+def test_no_position_sees_a_later_token():
+    functions = build.build_language_model(tiny.model_config())
+    params = functions.init(tiny.key())
+    _, text, _ = tiny.example()
+    base = functions.forward(params, text)
+    changed = text.copy()
+    changed[:, 6] += 1
+    differs_T = np.abs(functions.forward(params, changed) - base).max(axis=(0, 2)) > 1e-7
+    np.testing.assert_array_equal(differs_T, np.arange(text.shape[1]) >= 6)
+
+
+def test_only_distances_matter():
+    """Logits of a suffix do not change when the whole text moves: the first token apart, whose
+    tokens before it differ, nothing knows where the text begins."""
+    functions = build.build_language_model(tiny.model_config(num_layers=1))
+    params = functions.init(tiny.key())
+    _, text, _ = tiny.example(length=6)
+    doubled = np.concatenate([text, text], axis=1)
+    first = functions.forward(params, text)
+    second = functions.forward(params, doubled)
+    np.testing.assert_allclose(second[:, :6], first, atol=1e-6)
+
+
+def test_shift_to_keys_by_definition():
+    random = np.random.default_rng(0)
+    T = 5
+    logits = random.normal(size=(1, 1, T, T)).astype(np.float32)
+    shifted = np.asarray(relative_position.shift_to_keys(jnp.asarray(logits)))
+    for i in range(T):
+        for j in range(i + 1):
+            assert shifted[0, 0, i, j] == logits[0, 0, i, T - 1 - (i - j)]
+
+
+def test_gather_to_keys_agrees_with_shift_to_keys():
+    random = np.random.default_rng(0)
+    T = 6
+    logits = jnp.asarray(random.normal(size=(2, 3, T, T)), jnp.float32)
+    shifted = relative_position.shift_to_keys(logits)
+    gathered = relative_position.gather_to_keys(logits, jnp.broadcast_to(jnp.arange(T), (2, T)))
+    causal = np.tril(np.ones((T, T), bool))
+    np.testing.assert_array_equal(np.where(causal, gathered, 0), np.where(causal, shifted, 0))
+
+
+def test_sinusoid_has_the_periods_of_transformer_xl_by_default():
+    width = 8
+    config = tiny.model_config().language_model
+    table = relative_position.sinusoid(
+        jnp.arange(4), width, config.shortest_period, config.longest_period
+    )
+    frequency = 10_000.0 ** (-np.arange(0, width, 2) / width)
+    angle = np.arange(4)[:, None] * frequency
+    np.testing.assert_allclose(table, np.concatenate([np.sin(angle), np.cos(angle)], 1), atol=1e-5)

@@ -1,0 +1,145 @@
+"""Tests of Flamingo's step with a toy model: what is trained, what is weighted, what is logged."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from flamingo_jax.config import DatasetConfig
+from flamingo_jax.training.state import TrainState, start_state
+from flamingo_jax.training.steps import flamingo
+
+V, D, B, T, I = 7, 4, 4, 5, 2
+
+
+def encode_media(params: Any, media_BIFHWC: jax.Array) -> jax.Array:
+    """Mean colour of each picture through a frozen and a trained matrix: [B, I, 1, D]."""
+    color_BIC = media_BIFHWC.astype(jnp.float32).mean((2, 3, 4)) / 255
+    hidden = jnp.tanh(color_BIC @ params["vision_encoder/a"]["w"])
+    return (hidden @ params["resampler/b"]["w"])[:, :, None]
+
+
+def forward(
+    params: Any, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
+) -> jax.Array:
+    """Each token sees its picture through a gate, then predicts the next."""
+    none = jnp.zeros_like(latents_BIRD[:, :1, 0])
+    seen_BTD = jnp.take_along_axis(
+        jnp.concatenate([none, latents_BIRD[:, :, 0]], 1), media_index_BT[..., None], axis=1
+    )
+    x_BTD = params["language_model/embedding"]["w"][text_BT]
+    x_BTD += jnp.tanh(params["groups/c"]["attention_gate"]) * seen_BTD
+    return x_BTD @ params["language_model/embedding"]["w"].T
+
+
+FUNCTIONS = types.SimpleNamespace(encode_media=encode_media, forward=forward)
+
+
+def make_state(optimizer: optax.GradientTransformation) -> TrainState:
+    keys = jax.random.split(jax.random.key(0), 3)
+    trainable = {
+        "resampler/b": {"w": jax.random.normal(keys[0], (D, D))},
+        "groups/c": {"attention_gate": jnp.array(0.5)},
+    }
+    frozen = {
+        "vision_encoder/a": {"w": jax.random.normal(keys[1], (3, D))},
+        "language_model/embedding": {"w": jax.random.normal(keys[2], (V, D))},
+    }
+    return start_state(trainable, frozen, optimizer, jax.random.key(1))
+
+
+def make_batch(seed: int, rows: int = B) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {
+        "media": random.integers(0, 256, (rows, I, 1, 3, 3, 3), dtype=np.uint8),
+        "text": random.integers(0, V, (rows, T), dtype=np.int32),
+        "media_index": random.integers(0, I + 1, (rows, T), dtype=np.int32),
+        "loss_weight": (random.random((rows, T)) < 0.7).astype(np.float32),
+    }
+
+
+def dataset(name: str, loss_weight: float = 1.0, microbatches: int = 1) -> DatasetConfig:
+    return DatasetConfig(
+        name=name,
+        source="toy",
+        batch_size=B,
+        loss_weight=loss_weight,
+        max_text_length=T,
+        microbatches=microbatches,
+    )
+
+
+def loss_by_hand(state: TrainState, batch: dict[str, np.ndarray]) -> float:
+    """Mean of -log p(text[t] | before) over weighted positions, written with loops."""
+    params = state.trainable | state.frozen
+    logits = forward(
+        params, batch["text"], batch["media_index"], encode_media(params, batch["media"])
+    )
+    logits = np.asarray(logits, np.float64)
+    total = weight = 0.0
+    for b in range(len(logits)):
+        for t in range(1, T):
+            row = logits[b, t - 1]
+            log_p = row[batch["text"][b, t]] - np.log(np.exp(row).sum())
+            total -= batch["loss_weight"][b, t] * log_p
+            weight += batch["loss_weight"][b, t]
+    return total / weight
+
+
+def test_loss_is_the_weighted_mean_of_next_token_losses() -> None:
+    optimizer = optax.sgd(0.1)
+    state = make_state(optimizer)
+    batches = {"pages": make_batch(0), "clips": make_batch(1, 2)}
+    step = flamingo.make_step(FUNCTIONS, optimizer, [dataset("pages"), dataset("clips", 0.03)])
+    _, metrics = jax.jit(step)(state, batches)
+    pages, clips = (loss_by_hand(state, batch) for batch in batches.values())
+    np.testing.assert_allclose(metrics["loss/pages"], pages, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss/clips"], clips, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss/total"], pages + 0.03 * clips, rtol=1e-5)
+
+
+def test_frozen_tree_leaves_the_step_bit_for_bit_and_has_no_moments() -> None:
+    optimizer = optax.adam(0.1)
+    state = make_state(optimizer)
+    step = jax.jit(flamingo.make_step(FUNCTIONS, optimizer, [dataset("pages")]))
+    new_state = state
+    for seed in range(3):
+        new_state, _ = step(new_state, {"pages": make_batch(seed)})
+    for path, leaves in state.frozen.items():
+        np.testing.assert_array_equal(new_state.frozen[path]["w"], leaves["w"])
+    for path, leaves in state.trainable.items():
+        for name, leaf in leaves.items():
+            assert not np.array_equal(new_state.trainable[path][name], leaf)
+    moments = new_state.optimizer_state[0].mu
+    assert moments.keys() == state.trainable.keys()
+    assert int(new_state.step) == 3
+
+
+@pytest.mark.parametrize("microbatches", [2, 4])
+def test_microbatches_equal_one_batch(microbatches: int) -> None:
+    optimizer = optax.sgd(0.1)
+    state = make_state(optimizer)
+    batches = {"pages": make_batch(0)}
+    whole, _ = jax.jit(flamingo.make_step(FUNCTIONS, optimizer, [dataset("pages")]))(state, batches)
+    parts, _ = jax.jit(
+        flamingo.make_step(FUNCTIONS, optimizer, [dataset("pages", 1.0, microbatches)])
+    )(state, batches)
+    for one, other in zip(
+        jax.tree.leaves(whole.trainable), jax.tree.leaves(parts.trainable), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_gates_are_logged_as_tanh_after_the_update() -> None:
+    optimizer = optax.sgd(0.1)
+    step = flamingo.make_step(FUNCTIONS, optimizer, [dataset("pages")])
+    new_state, metrics = jax.jit(step)(make_state(optimizer), {"pages": make_batch(0)})
+    gate = new_state.trainable["groups/c"]["attention_gate"]
+    np.testing.assert_allclose(metrics["gate/groups/c/attention_gate"], np.tanh(gate), rtol=1e-6)
+    assert float(gate) != 0.5
