@@ -24,7 +24,8 @@ def get_config(stage: str = "") -> ConfigDict:
     """The config of a stage.
 
     Args:
-      stage: "contrastive", "language_model" or "flamingo".
+      stage: "contrastive", "language_model" or "flamingo"; "language_model_pretraining" is the
+        longer run that made the shipped language model.
 
     Returns:
       All fields of `flamingo_jax.config.RunConfig`, open to overrides.
@@ -35,6 +36,7 @@ def get_config(stage: str = "") -> ConfigDict:
     stages = {
         "contrastive": _contrastive,
         "language_model": _language_model,
+        "language_model_pretraining": _language_model_pretraining,
         "flamingo": _flamingo,
     }
     if stage not in stages:
@@ -89,30 +91,47 @@ def _contrastive() -> dict[str, Any]:
     }
 
 
-def _language_model() -> dict[str, Any]:
-    """The Chinchilla architecture on the world's text and on technical English."""
+def _language_model_pretraining() -> dict[str, Any]:
+    """The Chinchilla architecture on the world's text and on technical English, from scratch.
+
+    `make language-model` runs it, about twenty minutes on two cores, and keeps the result as
+    flamingo_jax/pretrained/world_language_model. Half of the world's texts make the model look
+    things up (lists, dictionaries, pages of names): see data/text_world.py.
+    """
     return {
-        "steps": 2000,
+        "stage": "language_model",
+        "steps": 1600,
         "data": [
-            _text("world_text", source="world/text", batch_size=16, loss_weight=1.0, seed=3),
+            _text("world_text", source="world/text", batch_size=32, seed=3),
             _text(
                 "documentation",
                 source="text/documentation",
-                batch_size=8,
-                loss_weight=0.5,
+                batch_size=6,
+                loss_weight=0.2,
                 seed=4,
             ),
         ],
         "model": _model(language_model=_decoder()),
         "optimizer": _optimizer(
-            learning_rate=1e-3,
+            learning_rate=2e-3,
+            schedule="linear",
             warmup_steps=100,
-            weight_decay=0.1,
+            weight_decay=0.01,
             no_decay=(r".*_norm[/_]scale",),
             clip_global_norm=1.0,
-            b2=0.95,
+            b2=0.98,
         ),
     }
+
+
+def _language_model() -> dict[str, Any]:
+    """Goes on from the shipped language model for some steps on fresh text."""
+    config = _language_model_pretraining()
+    config["init_from"] = "world_language_model"
+    config["steps"] = 60
+    config["data"] = [dataset | {"seed": dataset["seed"] + 100} for dataset in config["data"]]
+    config["optimizer"] |= {"learning_rate": 2e-4, "warmup_steps": 10}
+    return config
 
 
 def _flamingo() -> dict[str, Any]:
@@ -120,15 +139,15 @@ def _flamingo() -> dict[str, Any]:
     pages = _dataset(
         "pages",
         source="world/pages",
-        batch_size=16,
+        batch_size=24,
         loss_weight=1.0,
-        max_text_length=192,
+        max_text_length=80,
         max_images=PICTURES_OF_A_PAGE,
         p_next=0.5,
         seed=5,
     )
     clips = _pairs(
-        "clips", source="world/clips", batch_size=4, seed=8, loss_weight=0.03, num_frames=8
+        "clips", source="world/clips", batch_size=8, seed=8, loss_weight=0.1, num_frames=8
     )
     return {
         "steps": 2000,
@@ -146,14 +165,14 @@ def _flamingo() -> dict[str, Any]:
                 "width": 128,
                 "num_heads": 4,
                 "head_dim": 0,
-                "num_latents": 8,
+                "num_latents": 4,
                 "num_frames": 0,
             },
             cross_attention={"every": 1, "num_heads": 0, "head_dim": 0},
         ),
         "optimizer": _optimizer(
-            learning_rate=1e-3,
-            warmup_steps=100,
+            learning_rate=3e-3,
+            warmup_steps=50,
             weight_decay=0.1,
             no_decay=(r"resampler/.*",),
             clip_global_norm=1.0,
@@ -211,6 +230,9 @@ def _decoder() -> dict[str, Any]:
         "num_heads": 4,
         "head_dim": 0,
         "vocabulary_size": VOCABULARY_SIZE,
+        "shortest_period": 2.0,
+        "longest_period": 512.0,
+        "initialization": "induction",
     }
 
 
@@ -247,7 +269,7 @@ def _dataset(name: str, **fields: Any) -> dict[str, Any]:
     return {
         "name": name,
         "loss_weight": 1.0,
-        "max_text_length": 48,
+        "max_text_length": 24,
         "max_images": 1,
         "num_frames": 1,
         "p_next": 0.0,
@@ -263,4 +285,4 @@ def _pairs(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def _text(name: str, **fields: Any) -> dict[str, Any]:
-    return _dataset(name, **({"max_text_length": 256, "max_images": 0} | fields))
+    return _dataset(name, **({"max_text_length": 96, "max_images": 0} | fields))

@@ -6,17 +6,19 @@ the like; here they become the `UserError` that names the flag and what would be
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 # TensorFlow, which the data pipeline imports later, reads this once and is chatty without it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from flamingo_jax.config import RunConfig, resolve
@@ -46,6 +48,9 @@ def run(main: Callable[[RunConfig, Path], int]) -> None:
 
     def parsed_main(arguments: Sequence[str]) -> None:
         del arguments
+        if not any(re.match("--?(verbosity|v)=", argument) for argument in sys.argv):
+            # absl's default is INFO, where the checkpoint library writes a page for each save.
+            logging.set_verbosity(logging.WARNING)
         sys.exit(main(resolve(CONFIG.value), Path(str(WORKDIR.value))))
 
     @exit_on_user_error
@@ -57,6 +62,29 @@ def run(main: Callable[[RunConfig, Path], int]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(INTERRUPTED_EXIT_CODE)
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Holds back what C++ libraries write to stderr while they are imported.
+
+    TensorFlow tells on every machine without a GPU that there is none. What was held back is shown
+    if loading fails.
+    """
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def parse(arguments: Sequence[str]) -> list[str]:

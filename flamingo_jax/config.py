@@ -23,6 +23,7 @@ SCHEDULES = ("constant", "linear")
 DTYPES = ("float32", "bfloat16")
 SELECTIONS = ("random", "rices")
 NO_SELECTION = "none"
+INITIALIZATIONS = ("standard", "induction")
 CONFIG_HASH_DIGITS = 12
 
 
@@ -116,6 +117,7 @@ class LanguageModelConfig:
     Attributes:
       shortest_period: of the sinusoids of relative positions, in tokens (Transformer-XL: 2 pi).
       longest_period: likewise (Transformer-XL: 2 pi * 10,000).
+      initialization: "standard", or "induction" (see models/induction_initialization.py).
     """
 
     num_layers: int
@@ -125,6 +127,12 @@ class LanguageModelConfig:
     head_dim: int = 0
     shortest_period: float = 2 * math.pi
     longest_period: float = 2 * math.pi * 10_000
+    initialization: str = "standard"
+
+    def __post_init__(self) -> None:
+        check_choice(
+            "model.language_model.initialization", self.initialization, INITIALIZATIONS
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

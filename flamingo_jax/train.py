@@ -14,13 +14,16 @@ from pathlib import Path
 
 from flamingo_jax import command_line
 from flamingo_jax.config import RunConfig
-from flamingo_jax.data import mixtures, vocabulary
-from flamingo_jax.training.loop import train
-from flamingo_jax.training.stages import make_stage
 
 
 def main(config: RunConfig, workdir: Path) -> int:
     """Trains the stage of `config` in `workdir`; returns the exit code."""
+    # These load JAX and TensorFlow, which takes seconds: not for a misspelt field.
+    with command_line.quiet_loading():
+        from flamingo_jax.data import mixtures, vocabulary
+        from flamingo_jax.training.loop import train
+        from flamingo_jax.training.stages import make_stage
+
     pieces = vocabulary.load(config.vocabulary)
     datasets = {
         dataset.name: functools.partial(mixtures.batches, dataset, pieces, config.stage)

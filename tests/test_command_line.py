@@ -27,7 +27,7 @@ FLAMINGO = f"--config={FILE}:flamingo"
         ),
         ([FLAMINGO, "--config.model.languag_model.width=3"], "config.model.language_model?"),
         ([FLAMINGO, "--config.data[0].batch_siz=3"], "did you mean config.data[0].batch_size?"),
-        ([FLAMINGO, "--config.data[7].seed=3"], "config.data[7] does not exist: config.data has 4"),
+        ([FLAMINGO, "--config.data[7].seed=3"], "config.data[7] does not exist: config.data has "),
         ([FLAMINGO, "--config.data.pages.seed=3"], "config.data is a list: write config.data[0]."),
         ([FLAMINGO, "--config.steps.x=3"], "config.steps is"),
         ([FLAMINGO, "--config.model.text_tower.width=3"], "config.model.text_tower is None"),
@@ -98,3 +98,36 @@ def test_user_errors_are_one_line_and_exit_code_3(arguments: list[str], said: st
     assert done.stderr.startswith("error: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_libraries_are_quiet_while_they_load(capfd: pytest.CaptureFixture[str]) -> None:
+    with command_line.quiet_loading():
+        os.write(2, b"no GPU here\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_what_was_held_back_is_shown_when_loading_fails(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ImportError), command_line.quiet_loading():
+        os.write(2, b"a library is missing\n")
+        raise ImportError
+    assert capfd.readouterr().err == "a library is missing\n"
+
+
+def test_training_says_what_is_wrong_before_it_loads_anything() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "flamingo_jax.train"]
+    done = subprocess.run(
+        [*command, FLAMINGO, "--workdir=x", "--config.stepz=3"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert said == ["error: config.stepz does not exist: did you mean config.steps?"]
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "absl.flags" in modules
+    assert not modules & {"jax", "tensorflow"}

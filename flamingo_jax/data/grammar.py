@@ -34,7 +34,11 @@ VIDEO_QUESTIONS = ("what happens?", "what does it do?")
 
 # Made-up names: consonant, vowel, consonant, short enough to be one piece of the vocabulary each.
 NAMES = tuple(
-    first + vowel + last for first in "bdfgklmnprtvwz" for vowel in "aeiou" for last in "xkp"
+    first + vowel + last
+    for first in "bdfgklmnprtvwz"
+    for vowel in "aeiou"
+    for last in "xkp"
+    if first + vowel + last not in scenes.PLACES
 )
 
 

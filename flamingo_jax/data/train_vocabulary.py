@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import sentencepiece
 from absl import app, flags
 
-from flamingo_jax.data import schema, text_world, world
+from flamingo_jax.data import schema, seeds, text_world
 from flamingo_jax.data.sources import documentation
 
 _OUTPUT = flags.DEFINE_string("output", None, "Path of the vocabulary without `.model`.")
@@ -27,7 +27,7 @@ _NUM_DOCUMENTATION_TEXTS = 600
 def corpus() -> Iterator[str]:
     """Lines of the training corpus."""
     for index in range(_NUM_WORLD_TEXTS):
-        text = text_world.document(world.generator(0, "vocabulary", "train", index), "train")
+        text = text_world.document(seeds.generator(0, "vocabulary", "train", index), "train")
         for number, line in enumerate(text.split("\n")):
             yield schema.IMAGE_TAG + line if number % 4 == 0 else line
     for text in documentation.documents()[:_NUM_DOCUMENTATION_TEXTS]:

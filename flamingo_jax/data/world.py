@@ -1,7 +1,8 @@
 """The embedded world: pages, pairs and clips of handwritten digits, drawn by number.
 
-Example number n of a stream is a pure function of (seed, stream, split, n): it can be drawn at any
-position, in any order, on any host. It is a `Document` of scenes, which `sources/world.py` paints.
+Example number n of a stream is a pure function of (seed, stream, split, n), see `seeds`: it can be
+drawn at any position, in any order, on any host. It is a `Document` of scenes, which
+`sources/world.py` paints.
 """
 
 from __future__ import annotations
@@ -33,16 +34,6 @@ class Document:
                 for frames in self.media
             ]
         )
-
-
-def generator(seed: int, stream: str, split: str, index: int) -> np.random.Generator:
-    """The random generator of example `index` of a stream.
-
-    Only the first eight bytes of "stream/split" count: streams and splits that agree in them give
-    equal numbers. The datasets draw from `seeds.generator`, which has no such limit.
-    """
-    key = int.from_bytes(f"{stream}/{split}".encode(), "little") % (1 << 63)
-    return np.random.default_rng((seed, key, index))
 
 
 # How a page leads up to what it says about a picture; one lead for a whole page.

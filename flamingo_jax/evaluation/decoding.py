@@ -49,9 +49,10 @@ def make_beam_search(
     """Beam search that stops at `<EOC>` (paper, section 4.2: width 3).
 
     A step looks at the 2W best continuations of the W live beams. Those that end with `<EOC>` and
-    are among the best W are finished answers; the best W that do not end live on. A prompt is done
-    when no live beam can come to beat its best finished answer. Of equal scores the better beam,
-    then the lower token id, comes first.
+    are among the best W are finished answers; the best W that do not end live on. The last step
+    leaves no choice but `<EOC>`, so that every answer is finished and scored as a whole. A prompt
+    is done when no live beam can come to beat its best finished answer. Of equal scores the better
+    beam, then the lower token id, comes first.
 
     Args:
         functions: the model.
@@ -64,7 +65,7 @@ def make_beam_search(
         search(params, logits [B, V], cache, length [B], media_index [B]) -> (tokens int32 [B, L],
         padding after the answer and no `<EOC>`; score float32 [B]). `logits` and `cache` are of
         `prefill` with room for max_length - 1 more tokens, `length` is the prompts', `media_index`
-        the answers' phi. A prompt without a finished answer after L tokens gives its best beam.
+        the answers' phi.
     """
     W, L = beam_width, max_length
     end_id = functions.end_of_chunk_id
@@ -84,6 +85,8 @@ def make_beam_search(
         """One more token; returns the beams and which beam [B, W] each came from."""
         B, _, V = logits_BWV.shape
         score_BWV = beams.score[..., None] + jax.nn.log_softmax(logits_BWV)
+        may_follow = (jnp.arange(V) == end_id) | (beams.step < L - 1)
+        score_BWV = jnp.where(may_follow, score_BWV, -jnp.inf)
         score_BK, flat_BK = jax.lax.top_k(score_BWV.reshape(B, W * V), 2 * W)
         source_BK, token_BK = flat_BK // V, flat_BK % V
         is_end_BK = token_BK == end_id
@@ -148,10 +151,7 @@ def make_beam_search(
         beams = jax.lax.while_loop(
             lambda beams: (beams.step < L) & ~jnp.all(is_done(beams)), body, beams
         )
-        is_finished_B = beams.best_score > -jnp.inf
-        tokens_BL = jnp.where(is_finished_B[:, None], beams.best_tokens, beams.tokens[:, 0])
-        unfinished_B = normalise(beams.score[:, 0], beams.step)
-        return tokens_BL, jnp.where(is_finished_B, beams.best_score, unfinished_B)
+        return beams.best_tokens, beams.best_score
 
     return search
 

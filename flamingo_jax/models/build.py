@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from flamingo_jax.config import ModelConfig
 from flamingo_jax.data import schema
 from flamingo_jax.models.flamingo import Cache, FlamingoDecoder, extend_text
+from flamingo_jax.models.induction_initialization import induction_initialization
 from flamingo_jax.models.language_model import LanguageModel
 from flamingo_jax.models.resampler import PerceiverResampler
 from flamingo_jax.models.two_tower import TwoTower
@@ -182,8 +183,15 @@ def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
     model = _pure(
         lambda text: LanguageModel(config.language_model, dtype, name="language_model")(text)
     )
+
+    def init(rng: jax.Array) -> Params:
+        params = model.init(rng, jnp.zeros((1, 2), jnp.int32))
+        if config.language_model.initialization == "induction":
+            params = induction_initialization(params, config.language_model)
+        return params
+
     return LanguageModelFunctions(
-        init=lambda rng: model.init(rng, jnp.zeros((1, 2), jnp.int32)),
+        init=init,
         forward=lambda params, text_BT: model.apply(_cast(params, dtype), text_BT),
     )
 

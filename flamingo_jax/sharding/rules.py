@@ -68,9 +68,9 @@ PARAMETER_RULES: dict[str, ComponentRules] = {
         ),
     ),
     "language_model": ComponentRules(
-        scope=r"language_model/.*",
+        scope=r"(.*/)?language_model/.*",
         rules=(
-            (r"language_model/embedding(/w)?", (VOCABULARY, WIDTH)),
+            (r"language_model/embedding", (VOCABULARY, WIDTH)),
             (r".*/attention/(query|key|value|relative_position)/w", (WIDTH, HEADS)),
             (r".*/attention/(query|key|value)/b", (HEADS,)),
             (r".*/attention/(content|position)_bias", (HEADS,)),
@@ -79,8 +79,11 @@ PARAMETER_RULES: dict[str, ComponentRules] = {
             (r".*/feed_forward/hidden/b", (HIDDEN,)),
             (r".*/feed_forward/output/w", (HIDDEN, WIDTH)),
             (r".*/output/b", WHOLE),
-            (r".*_norm/scale", WHOLE),
+            (r".*_norm[/_]scale", WHOLE),
         ),
+    ),
+    "media_projection": ComponentRules(
+        scope=r"media_projection/.*", rules=((r".*", WHOLE),)
     ),
     "resampler": ComponentRules(scope=r"resampler/.*", rules=((r".*", WHOLE),)),
     "extra_embeddings": ComponentRules(scope=r"extra_embeddings/.*", rules=((r".*", WHOLE),)),

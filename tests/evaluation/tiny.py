@@ -82,9 +82,8 @@ def random_prompts(
 
 
 def batch(prompts: Sequence[Prompt], latents_NRD: np.ndarray) -> PromptBatch:
-    """The prompts in the smallest shape that they fit in."""
-    shape = Shape(max(len(p.text) for p in prompts), max(len(p.pictures) for p in prompts))
-    return pad_batch(prompts, latents_NRD, shape)
+    """The prompts, padded to one size."""
+    return pad_batch(prompts, latents_NRD, Shape(MAX_TOKENS - 5, MAX_PICTURES))
 
 
 def log_probabilities(

@@ -88,8 +88,10 @@ def test_jacobian_shows_which_position_sees_which_picture(opened):
 
     sees_TI = np.asarray(jax.jit(strength)(latents[:1])) > 1e-6
     allowed_TI = np.arange(1, latents.shape[1] + 1) <= index[0][:, None]
-    print("\nposition sees picture:\n" + "\n".join(f"{t:2d} phi={index[0, t]} {row.astype(int)}"
-                                               for t, row in enumerate(sees_TI)))
+    print(
+        "\nposition sees picture:\n"
+        + "\n".join(f"{t:2d} phi={index[0, t]} {row.astype(int)}" for t, row in enumerate(sees_TI))
+    )
     np.testing.assert_array_equal(sees_TI, allowed_TI)
 
 
@@ -121,9 +123,7 @@ def test_cached_decoding_equals_the_full_forward_pass(opened):
         rows = np.arange(2)
         np.testing.assert_allclose(logits, full[rows, lengths + offset - 1], atol=1e-5)
         position = lengths + offset
-        logits, cache = step(
-            params, text[rows, position], position, index[rows, position], cache
-        )
+        logits, cache = step(params, text[rows, position], position, index[rows, position], cache)
 
 
 def test_map_rows_reorders_the_batch_of_a_cache(opened):
@@ -133,9 +133,7 @@ def test_map_rows_reorders_the_batch_of_a_cache(opened):
     token, position = text[:, 5], lengths
     straight, _ = functions.decode_step(params, token, position, index[:, 5], cache)
     swapped = map_rows(lambda leaf: leaf[::-1], cache)
-    reverse, _ = functions.decode_step(
-        params, token[::-1], position[::-1], index[::-1, 5], swapped
-    )
+    reverse, _ = functions.decode_step(params, token[::-1], position[::-1], index[::-1, 5], swapped)
     np.testing.assert_allclose(reverse[::-1], straight, atol=1e-6)
 
 

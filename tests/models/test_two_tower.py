@@ -14,7 +14,7 @@ import pytest
 from flamingo_jax.config import TextTowerConfig
 from flamingo_jax.core.paths import Params, flatten
 from flamingo_jax.models.text.bert import BertEncoder
-from flamingo_jax.models.two_tower import TwoTower, l2_normalize
+from flamingo_jax.models.two_tower import JointSpace, TwoTower, l2_normalize
 from flamingo_jax.models.variants import NFNetVariant
 from flamingo_jax.models.vision.nfnet import NFNet
 
@@ -48,7 +48,9 @@ def apply(function: Callable[..., Any], params: Params, *arguments: np.ndarray) 
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return jax.jit(hk.transform(forward).init)(jax.random.key(0), IMAGES, TEXT)
+    shapes = jax.eval_shape(hk.transform(forward).init, jax.random.key(0), IMAGES, TEXT)
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype), shapes)
 
 
 def test_parameter_paths(params: Params) -> None:
@@ -69,7 +71,7 @@ def test_towers_apart_use_the_same_parameters(params: Params) -> None:
     np.testing.assert_allclose(text, text_BE, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(image_BE, axis=-1), np.ones(3), rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(text_BE, axis=-1), np.ones(3), rtol=1e-5)
-    assert float(beta) == pytest.approx(10.0)
+    assert float(beta) == pytest.approx(np.exp(params["two_tower"]["log_inverse_temperature"]))
     assert image_BE.dtype == text_BE.dtype == beta.dtype == jnp.float32
 
 
@@ -82,11 +84,11 @@ def test_embeddings_are_projected_means_of_the_towers(params: Params) -> None:
 
     image_BE, text_BE, _ = apply(forward, params, IMAGES, TEXT)
     grid = np.asarray(apply(features, params, IMAGES))
-    expected = grid.mean((1, 2)) @ params["two_tower"]["image_projection"]
+    expected = grid.mean((1, 2)) @ np.asarray(params["two_tower"]["image_projection"])
     expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(image_BE, expected, atol=1e-5)
-    expected = apply(pooled_text, params, TEXT)
-    expected = np.asarray(expected @ params["two_tower"]["text_projection"])
+    expected = np.asarray(apply(pooled_text, params, TEXT))
+    expected = expected @ np.asarray(params["two_tower"]["text_projection"])
     expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(text_BE, expected, atol=1e-5)
 
@@ -96,6 +98,13 @@ def test_embeddings_are_float32_of_bfloat16_towers(params: Params) -> None:
     exact, _, _ = apply(forward, params, IMAGES, TEXT)
     assert image_BE.dtype == text_BE.dtype == jnp.float32
     assert np.sum(image_BE * exact, axis=-1).min() > 0.99
+
+
+def test_inverse_temperature_starts_at_ten() -> None:
+    joint_space = hk.transform(lambda: JointSpace(4, name="two_tower").inverse_temperature())
+    params = joint_space.init(None)
+    assert float(joint_space.apply(params, None)) == pytest.approx(10.0)
+    assert float(params["two_tower"]["log_inverse_temperature"]) == pytest.approx(np.log(10.0))
 
 
 def test_normalisation_of_zeros_is_zero_and_has_a_gradient() -> None:

@@ -17,7 +17,8 @@ from flamingo_jax.training.adaptive_gradient_clipping import adaptive_gradient_c
 
 def clip(gradients: Params, params: Params, *arguments: Any, **options: Any) -> Params:
     transformation = adaptive_gradient_clipping(*arguments, **options)
-    return transformation.update(gradients, transformation.init(params), params)[0]
+    update = jax.jit(lambda g, p: transformation.update(g, transformation.init(p), p)[0])
+    return update(gradients, params)
 
 
 def test_units_of_every_shape() -> None:

@@ -96,6 +96,14 @@ def test_missing_stage_names_the_command_that_makes_it(tmp_path: Path) -> None:
     )
 
 
+def test_flamingo_without_its_frozen_parts_names_the_stage_to_train(tmp_path: Path) -> None:
+    stage = stages.make_stage(toy.make_config(), tmp_path)
+    like = {"vision_encoder/a": {"w": jax.ShapeDtypeStruct((2,), jnp.float32)}}
+    abstract = trained.with_shardings(make_mesh(1, 1), like)
+    with pytest.raises(UserError, match="no checkpoint of the contrastive stage.*:contrastive"):
+        stage.load_parameters(abstract)
+
+
 def test_stage_without_a_checkpoint_yet_is_missing(toy_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "flamingo"
     folder.mkdir()
@@ -124,10 +132,10 @@ def test_saved_parameters_that_do_not_exist() -> None:
 
 def test_stage_of_other_sizes_is_refused_by_field(toy_run: Path) -> None:
     config = toy.make_config()
-    language_model = dataclasses.replace(config.model.language_model, width=64)
+    language_model = dataclasses.replace(config.model.language_model, width=7)
     model = dataclasses.replace(config.model, language_model=language_model)
     other: Any = dataclasses.replace(config, model=model)
-    with pytest.raises(UserError, match=r"model\.language_model\.width' was 128 .* is 64 now"):
+    with pytest.raises(UserError, match=r"model\.language_model\.width' was .* is 7 now"):
         stages._check_part(config, other, ("language_model",), toy_run)
 
 

@@ -32,11 +32,20 @@ BATCH = 8
 def make_config(**changes: Any) -> RunConfig:
     """The quickstart's config with two small datasets; `changes` by path, __ for dots."""
     fields = quickstart.get_config("flamingo").to_dict()
-    fields["data"] = fields["data"][:2]
-    for dataset in fields["data"]:
-        dataset |= {"batch_size": BATCH, "num_frames": 1}
+    pages, pairs = fields["data"][:2]
+    pages |= {"name": "pages", "loss_weight": 1.0}
+    pairs |= {"name": "noisy_pairs", "loss_weight": 0.2}
+    for dataset in (pages, pairs):
+        dataset |= {"batch_size": BATCH, "num_frames": 1, "microbatches": 1}
+    fields["data"] = [pages, pairs]
     fields |= {"steps": 6, "log_every_steps": 1, "checkpoint": {"every_steps": 3, "keep": 3}}
-    fields["optimizer"] |= {"learning_rate": 0.05, "warmup_steps": 2}
+    fields["optimizer"] |= {
+        "learning_rate": 0.05,
+        "schedule": "constant",
+        "warmup_steps": 2,
+        "weight_decay": 0.1,
+        "no_decay": (r"resampler/.*",),
+    }
     for path, value in changes.items():
         *parents, name = path.split("__")
         holder = fields

@@ -14,7 +14,7 @@ import pytest
 
 from flamingo_jax.config import TextTowerConfig
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.core.paths import Params, flatten
+from flamingo_jax.core.paths import Params, flatten, unflatten
 from flamingo_jax.models.text.bert import BertEncoder
 
 CONFIG = TextTowerConfig(num_layers=2, width=16, num_heads=2, vocabulary_size=50, max_length=12)
@@ -30,9 +30,14 @@ _encode = jax.jit(transformed(CONFIG).apply)
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    params = jax.jit(transformed(CONFIG).init)(jax.random.key(0), TEXT)
+    shapes = flatten(jax.eval_shape(transformed(CONFIG).init, jax.random.key(0), TEXT))
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda x: x + 0.3 * rng.standard_normal(x.shape).astype(x.dtype), params)
+    return unflatten(
+        {
+            path: np.float32(path.endswith("/scale") + 0.3 * rng.standard_normal(leaf.shape))
+            for path, leaf in shapes.items()
+        }
+    )
 
 
 def encode(params: Params, text: Any) -> np.ndarray:

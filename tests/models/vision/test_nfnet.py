@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import haiku as hk
@@ -40,17 +41,37 @@ def transformed(variant: NFNetVariant, is_training: bool = False, **options: Any
     return hk.Transformed(jax.jit(model.init), jax.jit(model.apply))
 
 
-def perturbed(params: Params, seed: int = 0) -> Params:
-    """Parameters moved off their initial values, so that no gain is 1 and no skip gain is 0."""
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: x + 0.3 * rng.standard_normal(x.shape).astype(x.dtype), params)
+SMALL_MODEL = transformed(SMALL)
+
+
+def random_params(init: Callable[..., Params], x: np.ndarray) -> Params:
+    """Parameters with no gain at 1 and no skip gain or bias at 0 (made without compiling `init`)."""
+    rng = np.random.default_rng(0)
+    shapes = flatten(jax.eval_shape(init, jax.random.key(0), x))
+    return unflatten(
+        {
+            path: (path.endswith("/gain") + 0.3 * rng.standard_normal(leaf.shape)).astype(
+                leaf.dtype
+            )
+            for path, leaf in shapes.items()
+        }
+    )
 
 
 Leaves = dict[str, Any]
 
 
-def images(batch: int, size: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+def images(batch: int, size: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+
+
+IMAGES = images(2, 16)
+
+
+@pytest.fixture(scope="module")
+def small_params() -> Params:
+    return random_params(SMALL_MODEL.init, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +127,9 @@ def test_grid_of_every_variant() -> None:
 
 @pytest.mark.parametrize("size", [16, 18, 21])
 def test_same_padding_gives_the_announced_grid(size: int) -> None:
-    model = transformed(SMALL)
     x = images(2, size)
-    shape = jax.eval_shape(lambda: model.apply(model.init(jax.random.key(0), x), None, x)).shape
+    params = jax.eval_shape(SMALL_MODEL.init, jax.random.key(0), x)
+    shape = jax.eval_shape(SMALL_MODEL.apply, params, None, x).shape
     assert shape == (2, SMALL.grid_size(size), SMALL.grid_size(size), SMALL.output_width)
 
 
@@ -118,8 +139,7 @@ def test_unknown_variant_is_a_user_error_with_the_nearest_name() -> None:
 
 
 def test_paths_and_layer_axes() -> None:
-    model = transformed(SMALL)
-    params = flatten(model.init(jax.random.key(0), images(1, 16)))
+    params = flatten(jax.eval_shape(SMALL_MODEL.init, jax.random.key(0), IMAGES))
     assert params["vision_encoder/stage0_first/conv_shortcut/w"].shape == (1, 1, 8, 16)
     assert params["vision_encoder/stage1_blocks/block/conv1/w"].shape == (2, 3, 3, 4, 8)
     assert params["vision_encoder/stage1_blocks/block/skip_gain"].shape == (2,)
@@ -137,25 +157,20 @@ def test_pixels_are_normalised_as_published() -> None:
     np.testing.assert_allclose(nfnet.normalize_pixels(pixel)[0, 0, 0], expected, rtol=1e-5)
 
 
-def test_floating_images_count_as_normalised_and_others_are_refused() -> None:
-    model = transformed(SMALL)
-    x = images(2, 16)
-    params = perturbed(model.init(jax.random.key(0), x))
-    of_pixels = model.apply(params, None, x)
-    of_floats = model.apply(params, None, nfnet.normalize_pixels(x))
-    np.testing.assert_array_equal(of_pixels, of_floats)
+def test_floating_images_count_as_normalised_and_others_are_refused(small_params: Params) -> None:
+    of_pixels = SMALL_MODEL.apply(small_params, None, IMAGES)
+    of_floats = SMALL_MODEL.apply(small_params, None, nfnet.normalize_pixels(IMAGES))
+    np.testing.assert_allclose(of_pixels, of_floats, atol=1e-4 * np.abs(of_pixels).max())
     with pytest.raises(ValueError, match="int32"):
-        model.apply(params, None, x.astype(np.int32))
+        SMALL_MODEL.apply(small_params, None, IMAGES.astype(np.int32))
     with pytest.raises(ValueError, match="3"):
-        model.apply(params, None, x[..., :1])
+        SMALL_MODEL.apply(small_params, None, IMAGES[..., :1])
 
 
-def test_compute_dtype_is_that_of_the_features() -> None:
+def test_compute_dtype_is_that_of_the_features(small_params: Params) -> None:
     model = transformed(SMALL, compute_dtype=jnp.bfloat16)
-    x = images(2, 16)
-    params = perturbed(model.init(jax.random.key(0), x))
-    features = model.apply(params, None, x)
-    exact = transformed(SMALL).apply(params, None, x)
+    features = model.apply(small_params, None, IMAGES)
+    exact = SMALL_MODEL.apply(small_params, None, IMAGES)
     assert features.dtype == jnp.bfloat16
     error = np.abs(np.asarray(features, np.float32) - exact).mean()
     assert error < 0.05 * np.abs(exact).mean()
@@ -229,9 +244,9 @@ def test_convolution_agrees_with_numpy(kernel: int, stride: int, groups: int) ->
 
     model = hk.transform(forward)
     x = np.random.default_rng(0).standard_normal((2, 5, 4, 8)).astype(np.float32)
-    params = perturbed(model.init(jax.random.key(0), x))
+    params = random_params(model.init, x)
     expected = np_conv(x, params["conv"], stride, groups)
-    np.testing.assert_allclose(model.apply(params, None, x), expected, atol=2e-5)
+    np.testing.assert_allclose(jax.jit(model.apply)(params, None, x), expected, atol=2e-5)
 
 
 def test_standardised_weights_ignore_scale_and_shift_and_have_the_gain_as_norm() -> None:
@@ -261,19 +276,17 @@ def test_block_agrees_with_numpy(transition: bool, stride: int, size: int) -> No
 
     model = hk.transform(forward)
     x = np.random.default_rng(0).standard_normal((2, size, size, 8)).astype(np.float32)
-    params = perturbed(model.init(jax.random.key(0), x))
+    params = random_params(model.init, x)
     p = {module.removeprefix("block/"): leaves for module, leaves in params.items()}
     p["skip_gain"] = p.pop("block")["skip_gain"]
     assert ("conv_shortcut" in p) == transition
     expected = np_block(x, p, 0.9, stride, groups=2)
-    np.testing.assert_allclose(model.apply(params, None, x), expected, atol=5e-5)
+    np.testing.assert_allclose(jax.jit(model.apply)(params, None, x), expected, atol=5e-5)
 
 
-def test_whole_network_agrees_with_a_loop_of_numpy_blocks() -> None:
+def test_whole_network_agrees_with_a_loop_of_numpy_blocks(small_params: Params) -> None:
     """The stacks give each layer its own weights and its own beta, and nothing is left out."""
-    model = transformed(SMALL)
-    x = images(1, 8)
-    params = jax.tree.map(np.asarray, perturbed(model.init(jax.random.key(0), x)))
+    params = jax.tree.map(np.asarray, small_params)
     leaves = {path.removeprefix("vision_encoder/"): leaf for path, leaf in flatten(params).items()}
 
     def module(prefix: str, layer: int | None = None) -> Leaves:
@@ -286,7 +299,7 @@ def test_whole_network_agrees_with_a_loop_of_numpy_blocks() -> None:
         own = found.pop("", {})
         return found | own
 
-    out = (x / 255.0 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    out = (IMAGES / 255.0 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     out = np_conv(out, module("stem_conv0"), 2)
     out = np_conv(np_gelu(out), module("stem_conv1"))
     for stage, stride in enumerate(SMALL.stage_strides):
@@ -297,7 +310,7 @@ def test_whole_network_agrees_with_a_loop_of_numpy_blocks() -> None:
             p = module(f"stage{stage}_blocks/block", layer)
             out = np_block(out, p, 1 / math.sqrt(1 + 0.04 * (layer + 1)), 1, groups=2)
     expected = np_gelu(np_conv(out, module("final_conv")))
-    actual = model.apply(params, None, x)
+    actual = SMALL_MODEL.apply(small_params, None, IMAGES)
     np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -333,36 +346,42 @@ def test_fresh_blocks_are_their_shortcuts() -> None:
 
     model = hk.transform(forward)
     x = np.random.default_rng(0).standard_normal((2, 4, 4, 8)).astype(np.float32)
-    params = model.init(jax.random.key(0), x)
-    np.testing.assert_array_equal(model.apply(params, None, x), x)
-    gradient = jax.grad(lambda p: jnp.sum(model.apply(p, None, x) ** 2))(params)
+    params = jax.jit(model.init)(jax.random.key(0), x)
+    np.testing.assert_array_equal(jax.jit(model.apply)(params, None, x), x)
+    gradient = jax.jit(jax.grad(lambda p: jnp.sum(model.apply(p, None, x) ** 2)))(params)
     assert gradient["block"]["skip_gain"] != 0
     assert not np.any(gradient["block/conv1"]["w"])
 
 
 def test_activations_keep_unit_variance_at_initialisation() -> None:
-    # Without strides, because means over windows do lower the variance.
-    sizes = {"widths": (64, 64), "group_widths": (32, 32), "stage_strides": (1, 1)}
+    # Without strides, because means over windows do lower the variance. The branches are open
+    # (skip gain 1); the scale of the fresh weights does not matter to their standardisation.
+    sizes = {"widths": (64,), "depths": (3,), "group_widths": (32,), "stage_strides": (1,)}
     model = transformed(dataclasses.replace(SMALL, **sizes))
-    x = np.random.default_rng(1).standard_normal((64, 16, 16, 3)).astype(np.float32)
-    params = model.init(jax.random.key(0), x)
-    opened = {path: leaf + path.endswith("skip_gain") for path, leaf in flatten(params).items()}
-    features = model.apply(unflatten(opened), None, x)
-    assert 0.7 < float(jnp.sqrt(jnp.mean(jnp.var(features, axis=(0, 1, 2))))) < 1.4
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((32, 16, 16, 3)).astype(np.float32)
+    params = flatten(jax.eval_shape(model.init, jax.random.key(0), x))
+    for path, leaf in params.items():
+        start = {"gain": 1.0, "skip_gain": 1.0}.get(path.split("/")[-1], 0.0)
+        scale = 0.1 if path.endswith("/w") else 0.0
+        params[path] = np.float32(start + scale * rng.standard_normal(leaf.shape))
+    features = np.asarray(model.apply(unflatten(params), None, x))
+    assert 0.7 < np.sqrt(np.mean(np.var(features, axis=(0, 1, 2)))) < 1.4
 
 
-def test_stochastic_depth_only_draws_in_training() -> None:
-    x = images(8, 16)
-    model = transformed(SMALL, stochastic_depth_rate=0.9)
+def test_stochastic_depth_only_draws_in_training(small_params: Params) -> None:
+    evaluation = transformed(SMALL, stochastic_depth_rate=0.9)
     training = transformed(SMALL, is_training=True, stochastic_depth_rate=0.9)
-    params = perturbed(model.init(jax.random.key(0), x))
-    plain = transformed(SMALL).apply(params, None, x)
-    np.testing.assert_array_equal(model.apply(params, None, x), plain)
-    one = training.apply(params, jax.random.key(1), x)
-    np.testing.assert_array_equal(one, training.apply(params, jax.random.key(1), x))
-    assert np.abs(one - training.apply(params, jax.random.key(2), x)).max() > 1e-3
+    plain = SMALL_MODEL.apply(small_params, None, IMAGES)
+    np.testing.assert_array_equal(evaluation.apply(small_params, None, IMAGES), plain)
+    one = training.apply(small_params, jax.random.key(1), IMAGES)
+    again = training.apply(small_params, jax.random.key(1), IMAGES)
+    other = training.apply(small_params, jax.random.key(2), IMAGES)
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-3
+    assert np.abs(one - plain).max() > 1e-3
     with pytest.raises(ValueError, match="rng|key|PRNG"):
-        training.apply(params, None, x)
+        training.apply(small_params, None, IMAGES)
 
 
 def test_stochastic_depth_keeps_the_announced_share_without_rescaling() -> None:
