@@ -15,13 +15,13 @@ CONFIG ?= configs/quickstart.py
 PYTEST_ARGS ?=
 # Two worker processes; each file's tests stay together, so that they share compiled functions.
 PYTEST_WORKERS ?= 2
-# The first of these that runs, is 3.11 or 3.12, and can make environments, is the one used.
-PYTHON ?= python3.12 python3.11 python3
+# The first of these that runs, is 3.11 to 3.13, and can make environments, is the one used.
+PYTHON ?= python3.12 python3.11 python3.13 python3
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
-SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,7 +40,7 @@ $(INSTALLED): requirements.txt setup.py
 	    if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then found=$$python; break; fi; \
 	  done; \
 	  if [ -z "$$found" ]; then \
-	    echo "error: no Python 3.11 or 3.12 with venv among: $(PYTHON). Install one (on Debian" \
+	    echo "error: no Python 3.11 to 3.13 with venv among: $(PYTHON). Install one (on Debian" \
 	      "and Ubuntu: python3.12 and python3.12-venv), or name it:" \
 	      "make quickstart PYTHON=/path/to/python3.12" >&2; \
 	    exit 3; \

@@ -8,7 +8,7 @@ setup(
     description="Trains and evaluates Flamingo, a visual language model, in JAX and Haiku.",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["flamingo_jax", "flamingo_jax.*"]),
     package_data={"flamingo_jax": ["data/vocabularies/*", "pretrained/**"]},
     install_requires=[

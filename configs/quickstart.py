@@ -65,8 +65,8 @@ def _contrastive() -> dict[str, Any]:
     return {
         "steps": 600,
         "data": [
-            _pairs("noisy_pairs", source="world/noisy_pairs", batch_size=64, seed=1),
-            _pairs("clean_pairs", source="world/clean_pairs", batch_size=64, seed=2),
+            _pairs("noisy_pairs", source="world/noisy_pairs", batch_size=96, seed=1),
+            _pairs("clean_pairs", source="world/clean_pairs", batch_size=48, seed=2),
         ],
         "model": _model(
             text_tower={
@@ -139,22 +139,24 @@ def _flamingo() -> dict[str, Any]:
     pages = _dataset(
         "pages",
         source="world/pages",
-        batch_size=24,
+        batch_size=16,
         loss_weight=1.0,
-        max_text_length=80,
+        max_text_length=72,
         max_images=PICTURES_OF_A_PAGE,
         p_next=0.5,
         seed=5,
     )
     clips = _pairs(
-        "clips", source="world/clips", batch_size=8, seed=8, loss_weight=0.1, num_frames=8
+        "clips", source="world/clips", batch_size=8, seed=8, loss_weight=0.2, num_frames=8
     )
     return {
         "steps": 2000,
         "data": [
             pages,
             _pairs("noisy_pairs", source="world/noisy_pairs", batch_size=16, seed=6),
-            _pairs("clean_pairs", source="world/clean_pairs", batch_size=16, seed=7),
+            _pairs(
+                "clean_pairs", source="world/clean_pairs", batch_size=32, loss_weight=0.5, seed=7
+            ),
             clips,
         ],
         "model": _model(
@@ -168,7 +170,7 @@ def _flamingo() -> dict[str, Any]:
                 "num_latents": 4,
                 "num_frames": 0,
             },
-            cross_attention={"every": 1, "num_heads": 0, "head_dim": 0},
+            cross_attention={"every": 2, "num_heads": 0, "head_dim": 0},
         ),
         "optimizer": _optimizer(
             learning_rate=3e-3,
@@ -197,7 +199,7 @@ def _evaluation() -> dict[str, Any]:
         "selections": ("random", "rices"),
         "split": "test",
         "num_queries": 100,
-        "more_queries": [
+        "more_queries": (
             _more_queries("captioning", shots=4, selection="random"),
             _more_queries("question_answering", shots=4, selection="random"),
             _more_queries("attribute", shots=0, selection="none"),
@@ -205,7 +207,7 @@ def _evaluation() -> dict[str, Any]:
             _more_queries("naming", shots=8, selection="random"),
             _more_queries("zero_shot_classification", shots=0, selection="none"),
             _more_queries("retrieval", shots=0, selection="none"),
-        ],
+        ),
         "num_support": 256,
         "batch_size": 20,
         "beam_width": 3,

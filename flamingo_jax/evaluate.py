@@ -11,41 +11,46 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
-
-from jax.sharding import Mesh
+from typing import TYPE_CHECKING, Any
 
 from flamingo_jax import command_line
-from flamingo_jax.checkpoint.compatibility import check_config
 from flamingo_jax.config import RunConfig, config_hash
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.core.files import content_hash, prepare_folder
-from flamingo_jax.data import vocabulary
-from flamingo_jax.evaluation import runner
-from flamingo_jax.evaluation.answering import FewShotModel
-from flamingo_jax.evaluation.contrastive import TwoTowerModel
-from flamingo_jax.models import build
-from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.tables.plot import write_plot
-from flamingo_jax.tables.render import write_table
-from flamingo_jax.training import stages
-from flamingo_jax.training.trained import Trained
 
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+    from flamingo_jax.evaluation.answering import FewShotModel
+    from flamingo_jax.evaluation.contrastive import TwoTowerModel
+    from flamingo_jax.training.trained import Trained
+
+_FLAMINGO, _CONTRASTIVE = "flamingo", "contrastive"
 _RESULTS, _TABLE, _PLOT = "results.jsonl", "table.md", "shots.png"
 
 
 def main(config: RunConfig, workdir: Path) -> int:
     """Evaluates the run in `workdir`; returns the exit code."""
     start = time.monotonic()
-    if config.stage != stages.FLAMINGO:
+    if config.stage != _FLAMINGO:
         raise UserError(
             f"the config is that of stage {config.stage!r}; evaluation takes the whole run: write"
-            f" --config=FILE.py:{stages.FLAMINGO}"
+            f" --config=FILE.py:{_FLAMINGO}"
         )
+    # These load JAX, which takes seconds: not for a misspelt field.
+    with command_line.quiet_loading():
+        from flamingo_jax.core.files import prepare_folder
+        from flamingo_jax.evaluation import runner
+        from flamingo_jax.sharding.mesh import make_mesh
+        from flamingo_jax.tables.plot import write_plot
+        from flamingo_jax.tables.render import write_table
+        from flamingo_jax.training import stages
+
     mesh = make_mesh(config.mesh.data, config.mesh.model)
-    few_shot = _load_flamingo(config, workdir, mesh)
+    few_shot = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), config, mesh)
     needs_two_tower = not set(runner.TWO_TOWER_TASKS).isdisjoint(config.evaluation.tasks)
-    two_tower = _load_two_tower(workdir, mesh) if needs_two_tower else None
+    two_tower = None
+    if needs_two_tower:
+        two_tower = _two_tower_model(stages.load_stage(workdir, _CONTRASTIVE, mesh), mesh)
 
     folder = prepare_folder(workdir)
     runner.evaluate(config.evaluation, few_shot, two_tower, folder / _RESULTS, config_hash(config))
@@ -59,9 +64,13 @@ def main(config: RunConfig, workdir: Path) -> int:
     return 0
 
 
-def _load_flamingo(config: RunConfig, workdir: Path, mesh: Mesh) -> FewShotModel:
-    trained = stages.load_stage(workdir, stages.FLAMINGO, mesh)
-    # Sizes must be those of the config that the results are filed under.
+def _few_shot_model(trained: Trained, config: RunConfig, mesh: Mesh) -> FewShotModel:
+    """The Flamingo, of the sizes of the config that the results are filed under."""
+    from flamingo_jax.checkpoint.compatibility import check_config
+    from flamingo_jax.data import vocabulary
+    from flamingo_jax.evaluation.answering import FewShotModel
+    from flamingo_jax.models import build
+
     check_config(_identity(trained.config), _identity(config), ignored=())
     return FewShotModel(
         functions=build.build_flamingo(trained.config.model),
@@ -72,14 +81,20 @@ def _load_flamingo(config: RunConfig, workdir: Path, mesh: Mesh) -> FewShotModel
     )
 
 
-def _load_two_tower(workdir: Path, mesh: Mesh) -> TwoTowerModel:
-    trained = stages.load_stage(workdir, stages.CONTRASTIVE, mesh)
+def _two_tower_model(trained: Trained, mesh: Mesh) -> TwoTowerModel:
+    """The contrastive model that the vision encoder comes from."""
+    from flamingo_jax.data import vocabulary
+    from flamingo_jax.evaluation.contrastive import TwoTowerModel
+    from flamingo_jax.models import build
+
+    text_tower = trained.config.model.text_tower
+    assert text_tower is not None, "every config of the contrastive stage has a text tower"
     return TwoTowerModel(
         functions=build.build_two_tower(trained.config.model),
         params=trained.params,
         mesh=mesh,
         vocabulary=vocabulary.load(trained.config.vocabulary),
-        max_text_length=trained.config.model.text_tower.max_length,
+        max_text_length=text_tower.max_length,
         checkpoint=_name(trained),
     )
 
@@ -91,6 +106,8 @@ def _identity(config: RunConfig) -> dict[str, Any]:
 
 def _name(trained: Trained) -> str:
     """Stage, step and content: "flamingo/2000/9f86d081884c7d65"."""
+    from flamingo_jax.core.files import content_hash
+
     return f"{trained.config.stage}/{trained.step}/{content_hash(trained.params)}"
 
 

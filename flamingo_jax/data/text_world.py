@@ -42,7 +42,8 @@ def document(random: np.random.Generator, split: str) -> str:
     kind = random.random()
     if kind < 0.5:
         num_images = int(random.integers(6, 18))
-        return page_text(world.page(random, split, num_images), random)
+        page = world.page(random, split, num_images, world.TEXT_PAGE_WEIGHTS)
+        return page_text(page, random)
     if kind < 0.6:
         pairs = [
             (world.clean_pair, world.noisy_pair, world.clip_pair)[random.integers(3)](random, split)

@@ -88,29 +88,30 @@ PAGE_KINDS = {
     "question": question_page,
     "naming": naming_page,
 }
-_PAGE_WEIGHTS = (0.2, 0.15, 0.15, 0.5)
-_FEWEST_OF_KIND = {"naming": 4}
+PICTURE_PAGE_WEIGHTS = (0.3, 0.25, 0.2, 0.25)
+# Without pictures, pages that give names are what is hard to learn: half of all.
+TEXT_PAGE_WEIGHTS = (0.2, 0.15, 0.15, 0.5)
+_FEWEST_IMAGES = 4
 
 
-def page(random: np.random.Generator, split: str, num_images: int) -> Document:
-    """An interleaved page (as M3W), of a kind drawn by weight."""
-    return PAGE_KINDS[_page_kind(random)](random, split, num_images)
-
-
-def page_of_any_length(random: np.random.Generator, split: str, max_images: int) -> Document:
-    """An interleaved page with between half of `max_images` and `max_images` pictures.
-
-    It has at least 2 pictures, and at least 4 if it names things, so that a name can come back;
-    never more than `max_images`.
-    """
-    kind = _page_kind(random)
-    fewest = max(_FEWEST_OF_KIND.get(kind, 2), max_images // 2)
-    num_images = int(random.integers(min(fewest, max_images), max_images + 1))
+def page(
+    random: np.random.Generator,
+    split: str,
+    num_images: int,
+    weights: tuple[float, ...] = PICTURE_PAGE_WEIGHTS,
+) -> Document:
+    """An interleaved page (as M3W), of a kind of `PAGE_KINDS` drawn by `weights`."""
+    kind = list(PAGE_KINDS)[random.choice(len(PAGE_KINDS), p=weights)]
     return PAGE_KINDS[kind](random, split, num_images)
 
 
-def _page_kind(random: np.random.Generator) -> str:
-    return list(PAGE_KINDS)[random.choice(len(PAGE_KINDS), p=_PAGE_WEIGHTS)]
+def page_of_any_length(random: np.random.Generator, split: str, max_images: int) -> Document:
+    """An interleaved page with three quarters of `max_images` to `max_images` pictures.
+
+    It has at least 4, so that a name can come back, unless `max_images` is smaller.
+    """
+    fewest = min(max(_FEWEST_IMAGES, max_images * 3 // 4), max_images)
+    return page(random, split, int(random.integers(fewest, max_images + 1)))
 
 
 def noisy_pair(random: np.random.Generator, split: str) -> Document:

@@ -15,7 +15,7 @@ from flamingo_jax.data import schema
 from flamingo_jax.data.vocabulary import Vocabulary
 from flamingo_jax.evaluation.decoding import make_beam_search, make_ranking
 from flamingo_jax.evaluation.pictures import fill_up
-from flamingo_jax.evaluation.prompts import Prompt, PromptBatch, Shape, pad_batch
+from flamingo_jax.evaluation.prompts import Prompt, Shape, pad_batch
 from flamingo_jax.models.build import FlamingoFunctions, Params
 from flamingo_jax.models.flamingo import Cache
 from flamingo_jax.sharding.rules import to_global
@@ -54,10 +54,9 @@ class Answerer:
         room = config.max_decode_length
 
         def prefill(params: Params, batch: dict[str, jax.Array]) -> tuple[jax.Array, Cache]:
-            fields = PromptBatch(**batch)
             return functions.prefill(
-                params, fields.text, fields.length, fields.media_index, fields.latents,
-                fields.text.shape[1] + room,
+                params, batch["text"], batch["length"], batch["media_index"], batch["latents"],
+                batch["text"].shape[1] + room,
             )  # fmt: skip
 
         self._prefill = jax.jit(prefill)

@@ -81,10 +81,12 @@ def evaluate(
                     checkpoint=checkpoint,
                 ),
             )  # fmt: skip
-        return f"{images} {scores[0].value:.1f} ± {scores[0].stderr:.1f}"
+        return f"{scores[0].metric} {images} {scores[0].value:.1f} ± {scores[0].stderr:.1f}"
 
     for task in config.tasks:
         if task in TWO_TOWER_TASKS:
+            if two_tower is None:
+                raise ValueError(f"task {task} needs the contrastive model")
             count = _num_queries(config, task, 0, NONE)
             by_images = contrastive.evaluate_two_tower(
                 task, two_tower, config.seed, config.split, count

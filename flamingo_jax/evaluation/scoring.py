@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -57,15 +57,16 @@ def score_rankings(
       candidates: what stands in the columns.
       answers: the right candidate of each query.
     """
-    return summarise("accuracy", top1(scores_QC, [candidates.index(text) for text in answers]))
+    return summarise(
+        "accuracy", top1(list(scores_QC), [candidates.index(text) for text in answers])
+    )
 
 
 def summarise(metric: str, items_Q: np.ndarray) -> Score:
     """Mean and standard error of per-query scores; CIDEr's by bootstrap, being skewed."""
-    method = "bootstrap" if metric == "cider" else "analytic"
     return Score(
         metric=metric,
         value=float(np.mean(items_Q)),
-        stderr=standard_error(items_Q, method=method),
+        stderr=standard_error(items_Q, method="bootstrap" if metric == "cider" else "analytic"),
         n=len(items_Q),
     )

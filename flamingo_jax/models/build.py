@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from flamingo_jax.config import ModelConfig
+from flamingo_jax.config import ModelConfig, VisionConfig
+from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import schema
 from flamingo_jax.models.flamingo import Cache, FlamingoDecoder, extend_text
 from flamingo_jax.models.induction_initialization import induction_initialization
@@ -26,6 +27,8 @@ from flamingo_jax.models.variants import nfnet_variant
 from flamingo_jax.models.vision.nfnet import NFNet
 
 Params = Mapping[str, Mapping[str, jax.Array]]
+
+Part = TypeVar("Part")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,18 +90,22 @@ class TwoTowerFunctions:
 
 def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
     """Builds Flamingo from `config`; needs all parts but the text tower."""
+    vision_encoder = _required(config.vision_encoder, "vision_encoder", "Flamingo")
+    language_model = _required(config.language_model, "language_model", "Flamingo")
+    resampler_config = _required(config.resampler, "resampler", "Flamingo")
+    cross_attention = _required(config.cross_attention, "cross_attention", "Flamingo")
     dtype = jnp.dtype(config.precision.compute)
-    variant = nfnet_variant(config.vision_encoder.variant)
+    variant = nfnet_variant(vision_encoder.variant)
     vision = _pure(
         lambda images: NFNet(variant, compute_dtype=dtype, name="vision_encoder")(images)
     )
     resampler = _pure(
-        lambda features: PerceiverResampler(config.resampler, name="resampler")(features)
+        lambda features: PerceiverResampler(resampler_config, name="resampler")(features)
     )
 
     def decode(*arguments: Any, **named: Any) -> tuple[jax.Array, Cache]:
         decoder = FlamingoDecoder(
-            config.language_model, config.cross_attention, config.resampler.num_latents, dtype
+            language_model, cross_attention, resampler_config.num_latents, dtype
         )
         return decoder(*arguments, **named)
 
@@ -153,7 +160,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
 
     def init(rng: jax.Array) -> Params:
         vision_rng, resampler_rng, decoder_rng = jax.random.split(rng, 3)
-        image = _example_images(config)
+        image = _example_images(vision_encoder)
         vision_params = vision.init(vision_rng, image)
         features = vision.apply(vision_params, image)
         features = jnp.reshape(features, (1, 1, -1, features.shape[-1]))
@@ -173,21 +180,20 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         forward=forward,
         prefill=prefill,
         decode_step=decode_step,
-        end_of_chunk_id=schema.end_of_chunk_id(config.language_model.vocabulary_size),
+        end_of_chunk_id=schema.end_of_chunk_id(language_model.vocabulary_size),
     )
 
 
 def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
     """Builds the language model of `config.language_model`."""
+    language_model = _required(config.language_model, "language_model", "language")
     dtype = jnp.dtype(config.precision.compute)
-    model = _pure(
-        lambda text: LanguageModel(config.language_model, dtype, name="language_model")(text)
-    )
+    model = _pure(lambda text: LanguageModel(language_model, dtype, name="language_model")(text))
 
     def init(rng: jax.Array) -> Params:
         params = model.init(rng, jnp.zeros((1, 2), jnp.int32))
-        if config.language_model.initialization == "induction":
-            params = induction_initialization(params, config.language_model)
+        if language_model.initialization == "induction":
+            params = induction_initialization(params, language_model)
         return params
 
     return LanguageModelFunctions(
@@ -198,26 +204,37 @@ def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
 
 def build_two_tower(config: ModelConfig) -> TwoTowerFunctions:
     """Builds the contrastive model of `config.vision_encoder` and `config.text_tower`."""
+    vision_encoder = _required(config.vision_encoder, "vision_encoder", "contrastive")
+    text_config = _required(config.text_tower, "text_tower", "contrastive")
     dtype = jnp.dtype(config.precision.compute)
-    variant = nfnet_variant(config.vision_encoder.variant)
+    variant = nfnet_variant(vision_encoder.variant)
 
     def towers() -> TwoTower:
-        return TwoTower(variant, config.text_tower, config.embedding_width, dtype)
+        return TwoTower(variant, text_config, config.embedding_width, dtype)
 
     both = _pure(lambda images, text: towers()(images, text))
     image_tower = _pure(lambda images: towers().encode_image(images))
     text_tower = _pure(lambda text: towers().encode_text(text))
     return TwoTowerFunctions(
-        init=lambda rng: both.init(rng, _example_images(config), jnp.zeros((1, 2), jnp.int32)),
+        init=lambda rng: both.init(
+            rng, _example_images(vision_encoder), jnp.zeros((1, 2), jnp.int32)
+        ),
         forward=lambda params, images, text: both.apply(_cast(params, dtype), images, text),
         encode_image=lambda params, images: image_tower.apply(_cast(params, dtype), images),
         encode_text=lambda params, text: text_tower.apply(_cast(params, dtype), text),
     )
 
 
-def _example_images(config: ModelConfig) -> jax.Array:
+def _required(part: Part | None, field: str, model: str) -> Part:
+    """The part `config.model.<field>`; a UserError if the config leaves it out."""
+    if part is None:
+        raise UserError(f"config.model.{field} is not set: the {model} model needs it")
+    return part
+
+
+def _example_images(config: VisionConfig) -> jax.Array:
     """One black picture of the config's size, for `init`."""
-    size = config.vision_encoder.image_size
+    size = config.image_size
     return jnp.zeros((1, size, size, 3), jnp.uint8)
 
 

@@ -39,14 +39,15 @@ class GatedCrossAttention(hk.Module):
             x_BTD: language activations.
             mask: boolean [B, 1, T, M], see `masks.media_mask`. Tokens that see nothing get only the
                 feed-forward block.
-            media_BMD: visual tokens; not read when `cache` is given.
-            cache: keys and values [B, M, N, K] of the visual tokens, as returned by an earlier call.
+            media_BMD: visual tokens; needed without `cache`, not read with it.
+            cache: keys and values [B, M, N, K] of the visual tokens, returned by an earlier call.
 
         Returns:
             The new activations [B, T, D], and the keys and values for later calls.
         """
         heads = (self.config.num_heads, self.config.head_dim)
         if cache is None:
+            assert media_BMD is not None, "without a cache, the visual tokens must be given"
             media_input = LayerNorm(name="media_norm")(media_BMD)
             key = project_heads(media_input, *heads, with_bias=False, name="key")
             value = project_heads(media_input, *heads, with_bias=False, name="value")

@@ -45,7 +45,7 @@ _CACHE_TEXT_AXIS = 3
 
 
 def map_rows(function: Callable[[jax.Array], jax.Array], cache: Cache) -> Cache:
-    """Applies a function to every array of a cache, batch axis first: to re-order or repeat rows."""
+    """Applies a function to every array of a cache, batch axis first: re-orders or repeats rows."""
 
     def apply(leaf: jax.Array) -> jax.Array:
         batch_first = jnp.moveaxis(leaf, _CACHE_BATCH_AXIS, 0)
@@ -106,7 +106,7 @@ class FlamingoDecoder:
         Args:
             text_BT: token ids; V is `<EOC>`.
             media_index_BT: phi.
-            latents_BIRD: visual tokens of the pictures; not read when `cache` is given.
+            latents_BIRD: visual tokens of the pictures; needed without `cache`, not read with it.
             position_BT: positions of the tokens; given exactly when `cache` is.
             cache: of an earlier call, with room for the tokens.
 
@@ -121,6 +121,7 @@ class FlamingoDecoder:
         x_BTD = jnp.concatenate([embedding_VD, extra_ED])[text_BT]
         media_BMD = None
         if cache is None:
+            assert latents_BIRD is not None, "without a cache, the latents must be given"
             media_BMD = self._project_media(latents_BIRD)
             num_media = latents_BIRD.shape[1]
         else:

@@ -57,7 +57,12 @@ class SelfAttention(hk.Module):
         query = project_heads(x_BTD, *heads, with_bias=True, name="query")
         key = project_heads(x_BTD, *heads, with_bias=True, name="key")
         value = project_heads(x_BTD, *heads, with_bias=True, name="value")
-        if cache is not None:
+        if cache is None:
+            assert position_BT is None, "without a cache, inputs stand at positions 0 to T-1"
+            query_position_BT = jnp.arange(x_BTD.shape[1])[None]
+        else:
+            assert position_BT is not None, "with a cache, the inputs' positions must be given"
+            query_position_BT = position_BT
             rows = jnp.arange(x_BTD.shape[0])[:, None]
             key = cache.keys.at[rows, position_BT].set(key)
             value = cache.values.at[rows, position_BT].set(value)
@@ -82,10 +87,8 @@ class SelfAttention(hk.Module):
         position_logits = jnp.einsum("btnk,snk->bnts", position_query, relative_SNK)
         if cache is None:
             position_logits = relative_position.shift_to_keys(position_logits)
-            query_position_BT = jnp.arange(num_keys)[None]
         else:
-            query_position_BT = position_BT
-            position_logits = relative_position.gather_to_keys(position_logits, position_BT)
+            position_logits = relative_position.gather_to_keys(position_logits, query_position_BT)
         mask = jnp.arange(num_keys) <= query_position_BT[:, None, :, None]
         attended = attend(content_query, key, value, mask, position_logits)
         output = Linear(x_BTD.shape[-1], name="output")(merge_heads(attended))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,13 +10,20 @@ import pytest
 
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
+from flamingo_jax.models.cross_attention import GatedCrossAttention
 from flamingo_jax.models.flamingo import extend_text, group_sizes, map_rows
+from flamingo_jax.models.language_model import Block, output_logits
+from flamingo_jax.models.layers.normalization import rms_norm
+from flamingo_jax.models.masks import media_mask
 from flamingo_jax.training.stages import regroup
 from tests.models import tiny
 
+# Functions, parameters, latents, text and media index of a model with open gates.
+Opened = tuple[build.FlamingoFunctions, build.Params, jax.Array, np.ndarray, np.ndarray]
+
 
 @pytest.fixture(scope="module")
-def opened():
+def opened() -> Opened:
     functions = build.build_flamingo(tiny.model_config())
     params = tiny.open_gates(jax.jit(functions.init)(tiny.key()))
     media, text, index = tiny.example()
@@ -23,7 +31,7 @@ def opened():
     return functions, params, latents, text, index
 
 
-def with_language_model(params, language_params):
+def with_language_model(params: build.Params, language_params: build.Params) -> build.Params:
     """Flamingo's parameters with those of a language model that stands alone put in."""
     leaves = flatten(params)
     frozen = {p: leaf for p, leaf in leaves.items() if "language_model" in p.split("/")}
@@ -31,7 +39,9 @@ def with_language_model(params, language_params):
 
 
 @pytest.mark.parametrize(("num_layers", "every"), [(4, 2), (6, 3), (3, 1)])
-def test_at_initialisation_logits_are_the_language_models_bit_for_bit(num_layers, every):
+def test_at_initialisation_logits_are_the_language_models_bit_for_bit(
+    num_layers: int, every: int
+) -> None:
     config = tiny.model_config(num_layers, every)
     flamingo = build.build_flamingo(config)
     language_model = build.build_language_model(config)
@@ -45,7 +55,7 @@ def test_at_initialisation_logits_are_the_language_models_bit_for_bit(num_layers
     assert logits.shape[-1] == tiny.VOCABULARY_SIZE + 1
 
 
-def test_a_shorter_last_group_gives_the_same_function():
+def test_a_shorter_last_group_gives_the_same_function() -> None:
     # XLA unrolls a stack of one, so that the last bits may differ here.
     config = tiny.model_config(num_layers=5, every=2)
     assert group_sizes(5, 2) == (("groups", 2, 2), ("last_group", 1, 1))
@@ -60,7 +70,7 @@ def test_a_shorter_last_group_gives_the_same_function():
     np.testing.assert_allclose(logits[..., :-1], expected, atol=2e-6)
 
 
-def test_open_gates_change_the_logits(opened):
+def test_open_gates_change_the_logits(opened: Opened) -> None:
     functions, params, latents, text, index = opened
     seeing = functions.forward(params, text, index, latents)
     blind = functions.forward(params, text, np.zeros_like(index), latents)
@@ -68,7 +78,7 @@ def test_open_gates_change_the_logits(opened):
     assert np.abs(seeing - blind)[:, -1].max() > 1e-2
 
 
-def test_jacobian_shows_which_position_sees_which_picture(opened):
+def test_jacobian_shows_which_position_sees_which_picture(opened: Opened) -> None:
     """The gradient of logits at each position with respect to each picture, cross-attention only.
 
     A position's logits depend on picture phi directly and on earlier pictures through
@@ -76,9 +86,9 @@ def test_jacobian_shows_which_position_sees_which_picture(opened):
     """
     functions, params, latents, text, index = opened
 
-    def strength(latents_BIRD):
-        def row(t):
-            def energy(latents):
+    def strength(latents_BIRD: jax.Array) -> jax.Array:
+        def row(t: jax.Array) -> jax.Array:
+            def energy(latents: jax.Array) -> jax.Array:
                 logits = functions.forward(params, text[:1], index[:1], latents)
                 return jnp.sum(jnp.square(logits[0, t]))
 
@@ -95,7 +105,7 @@ def test_jacobian_shows_which_position_sees_which_picture(opened):
     np.testing.assert_array_equal(sees_TI, allowed_TI)
 
 
-def test_only_the_picture_of_phi_is_seen_in_one_layer():
+def test_only_the_picture_of_phi_is_seen_in_one_layer() -> None:
     config = tiny.model_config(num_layers=1, every=1)
     functions = build.build_flamingo(config)
     params = tiny.open_gates(functions.init(tiny.key()))
@@ -110,7 +120,7 @@ def test_only_the_picture_of_phi_is_seen_in_one_layer():
         assert differs_T[index[0] == picture + 1].all()
 
 
-def test_cached_decoding_equals_the_full_forward_pass(opened):
+def test_cached_decoding_equals_the_full_forward_pass(opened: Opened) -> None:
     functions, params, latents, text, index = opened
     full = functions.forward(params, text, index, latents)
     lengths = np.array([4, 6])
@@ -126,7 +136,7 @@ def test_cached_decoding_equals_the_full_forward_pass(opened):
         logits, cache = step(params, text[rows, position], position, index[rows, position], cache)
 
 
-def test_map_rows_reorders_the_batch_of_a_cache(opened):
+def test_map_rows_reorders_the_batch_of_a_cache(opened: Opened) -> None:
     functions, params, latents, text, index = opened
     lengths = np.array([5, 5])
     _, cache = functions.prefill(params, text, lengths, index, latents, 12)
@@ -137,7 +147,7 @@ def test_map_rows_reorders_the_batch_of_a_cache(opened):
     np.testing.assert_allclose(reverse[::-1], straight, atol=1e-6)
 
 
-def test_extend_text_leaves_pictures_alone(opened):
+def test_extend_text_leaves_pictures_alone(opened: Opened) -> None:
     functions, params, latents, text, index = opened
     _, cache = functions.prefill(params, text, np.array([3, 3]), index, latents, 11)
     longer = extend_text(cache, 20)
@@ -145,18 +155,11 @@ def test_extend_text_leaves_pictures_alone(opened):
     assert longer[0].media.keys.shape == cache[0].media.keys.shape
 
 
-def test_stacks_equal_a_python_loop_over_the_layers(opened):
+def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:
     """Scan = loop: one-layer decoders applied in turn give what the nested stacks give."""
     functions, params, latents, text, index = opened
     config = tiny.model_config(num_layers=4, every=2)
     expected = functions.forward(params, text, index, latents)
-
-    from flamingo_jax.models.cross_attention import GatedCrossAttention
-    from flamingo_jax.models.language_model import Block, output_logits
-    from flamingo_jax.models.layers.normalization import rms_norm
-    from flamingo_jax.models.masks import media_mask
-
-    import haiku as hk
 
     block = hk.without_apply_rng(
         hk.transform(lambda x: Block(config.language_model, name="block")(x)[0])
@@ -169,7 +172,7 @@ def test_stacks_equal_a_python_loop_over_the_layers(opened):
         )
     )
 
-    def part(prefix, *indices):
+    def part(prefix: str, *indices: int) -> build.Params:
         return {
             module.removeprefix(prefix): {n: leaf[indices] for n, leaf in leaves.items()}
             for module, leaves in params.items()

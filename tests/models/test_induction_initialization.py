@@ -40,13 +40,13 @@ def repeated_accuracy(config: LanguageModelConfig) -> float:
     return hits / (rows * (period - 1))
 
 
-def test_repeated_tokens_are_found_before_any_training():
+def test_repeated_tokens_are_found_before_any_training() -> None:
     assert repeated_accuracy(STANDARD) < 0.15
     assert repeated_accuracy(INDUCTION) > 0.4
 
 
-def test_shapes_and_names_stay():
-    def shapes(config):
+def test_shapes_and_names_stay() -> None:
+    def shapes(config: LanguageModelConfig) -> dict[str, tuple]:
         functions = build.build_language_model(ModelConfig(language_model=config))
         leaves = flatten(jax.eval_shape(functions.init, jax.random.key(0)))
         return {path: (leaf.shape, leaf.dtype) for path, leaf in leaves.items()}

@@ -25,7 +25,9 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("layers", "width", "heads", "head_dim", "billions"), PUBLISHED)
-def test_parameter_counts_round_to_the_published_ones(layers, width, heads, head_dim, billions):
+def test_parameter_counts_round_to_the_published_ones(
+    layers: int, width: int, heads: int, head_dim: int, billions: float
+) -> None:
     config = LanguageModelConfig(
         num_layers=layers,
         width=width,
@@ -44,7 +46,7 @@ def test_parameter_counts_round_to_the_published_ones(layers, width, heads, head
     assert count - norms == formula
 
 
-def test_no_position_sees_a_later_token():
+def test_no_position_sees_a_later_token() -> None:
     functions = build.build_language_model(tiny.model_config())
     params = functions.init(tiny.key())
     _, text, _ = tiny.example()
@@ -55,7 +57,7 @@ def test_no_position_sees_a_later_token():
     np.testing.assert_array_equal(differs_T, np.arange(text.shape[1]) >= 6)
 
 
-def test_only_distances_matter():
+def test_only_distances_matter() -> None:
     """Logits of a suffix do not change when the whole text moves: the first token apart, whose
     tokens before it differ, nothing knows where the text begins."""
     functions = build.build_language_model(tiny.model_config(num_layers=1))
@@ -67,7 +69,7 @@ def test_only_distances_matter():
     np.testing.assert_allclose(second[:, :6], first, atol=1e-6)
 
 
-def test_shift_to_keys_by_definition():
+def test_shift_to_keys_by_definition() -> None:
     random = np.random.default_rng(0)
     T = 5
     logits = random.normal(size=(1, 1, T, T)).astype(np.float32)
@@ -77,7 +79,7 @@ def test_shift_to_keys_by_definition():
             assert shifted[0, 0, i, j] == logits[0, 0, i, T - 1 - (i - j)]
 
 
-def test_gather_to_keys_agrees_with_shift_to_keys():
+def test_gather_to_keys_agrees_with_shift_to_keys() -> None:
     random = np.random.default_rng(0)
     T = 6
     logits = jnp.asarray(random.normal(size=(2, 3, T, T)), jnp.float32)
@@ -87,7 +89,7 @@ def test_gather_to_keys_agrees_with_shift_to_keys():
     np.testing.assert_array_equal(np.where(causal, gathered, 0), np.where(causal, shifted, 0))
 
 
-def test_sinusoid_has_the_periods_of_transformer_xl_by_default():
+def test_sinusoid_has_the_periods_of_transformer_xl_by_default() -> None:
     width = 8
     config = tiny.model_config().language_model
     table = relative_position.sinusoid(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -13,9 +15,11 @@ from tests.models import tiny
 
 CONFIG = tiny.model_config().resampler
 
+Resampler = Callable[[jax.Array], jax.Array]
+
 
 @pytest.fixture(scope="module")
-def resampler():
+def resampler() -> Resampler:
     model = hk.without_apply_rng(
         hk.transform(lambda features: PerceiverResampler(CONFIG, name="resampler")(features))
     )
@@ -23,30 +27,30 @@ def resampler():
     return lambda features: model.apply(params, features)
 
 
-def features(frames, positions=6):
+def features(frames: int, positions: int = 6) -> jax.Array:
     return jax.random.normal(tiny.key(3), (2, frames, positions, 20))
 
 
-def test_number_of_latents_is_independent_of_frames_and_positions(resampler):
+def test_number_of_latents_is_independent_of_frames_and_positions(resampler: Resampler) -> None:
     for frames, positions in [(1, 4), (4, 9), (7, 5)]:
         latents = resampler(features(frames, positions))
         assert latents.shape == (2, CONFIG.num_latents, CONFIG.width)
 
 
-def test_positions_of_a_frame_are_a_set_but_frames_are_a_sequence(resampler):
+def test_positions_of_a_frame_are_a_set_but_frames_are_a_sequence(resampler: Resampler) -> None:
     x = features(3)
     shuffled = resampler(x[:, :, ::-1])
     np.testing.assert_allclose(shuffled, resampler(x), atol=1e-5)
     assert np.abs(resampler(x[:, ::-1]) - resampler(x)).max() > 1e-3
 
 
-def test_examples_do_not_mix(resampler):
+def test_examples_do_not_mix(resampler: Resampler) -> None:
     x = features(2)
     alone = resampler(x[:1])
     np.testing.assert_allclose(alone, resampler(x)[:1], atol=1e-5)
 
 
-def test_time_embeddings_are_interpolated_linearly():
+def test_time_embeddings_are_interpolated_linearly() -> None:
     model = hk.without_apply_rng(hk.transform(lambda frames: time_embeddings(frames, 4, 5)))
     params = model.init(tiny.key(), 1)
     table = params["~"]["time_embeddings"]

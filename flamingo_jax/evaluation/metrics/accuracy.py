@@ -10,7 +10,7 @@ import numpy.typing as npt
 from flamingo_jax.evaluation.metrics.items import POINTS
 
 
-def top1(scores: Sequence[npt.ArrayLike], labels: Sequence[int]) -> np.ndarray:
+def top1(scores: Sequence[npt.ArrayLike] | np.ndarray, labels: Sequence[int]) -> np.ndarray:
     """Scores each item by whether its right candidate is ranked first.
 
     A tie for the first place is a miss: a model that gives all candidates the same score must not
