@@ -136,8 +136,8 @@ def movement(frames: Sequence[scenes.Scene]) -> str:
         return f"it turns {last.ink}"
     if first.digit != last.digit:
         return "it counts up" if last.digit > first.digit else "it counts down"
-    order = list(scenes.PLACES)
-    return "it moves down" if order.index(last.place) > order.index(first.place) else "it moves up"
+    rows = [scenes.PLACES.index(frame.place) for frame in (first, last)]
+    return "it moves down" if rows[1] > rows[0] else "it moves up"
 
 
 def clip_caption(frames: Sequence[scenes.Scene]) -> str:

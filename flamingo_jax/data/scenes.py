@@ -1,21 +1,20 @@
 """Small RGB scenes and clips composed of handwritten digits.
 
 A scene shows one to three scans of the same digit in a row: an ink colour on a ground, at the
-top, in the middle or at the bottom.
+top, in the middle or at the bottom. A picture has three rows of three cells, each the size of a
+scan, so that the scans are shown as they are.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from flamingo_jax.data import digits
 
-IMAGE_SIZE = 32
-GLYPH_SIZE = 10
 MAX_DIGITS = 3
+IMAGE_SIZE = MAX_DIGITS * digits.SCAN_SIZE
 
 INKS: dict[str, tuple[int, int, int]] = {
     "red": (225, 40, 40),
@@ -31,7 +30,7 @@ GROUNDS: dict[str, tuple[int, int, int]] = {
     "grey": (128, 128, 128),
     "brown": (95, 55, 25),
 }
-PLACES: dict[str, int] = {"top": 2, "middle": 11, "bottom": 20}
+PLACES = ("top", "middle", "bottom")
 
 _NOISE = 6.0
 
@@ -45,8 +44,8 @@ class Scene:
         scans: for each of the one to three glyphs, its number within the scans of the digit.
         ink: a key of `INKS`.
         ground: a key of `GROUNDS`.
-        place: a key of `PLACES`.
-        shift: (down, right) displacement of the whole row in pixels, each in [-1, 1].
+        place: one of `PLACES`.
+        columns: for each glyph, its column of cells, 0 to 2, in rising order.
     """
 
     digit: int
@@ -54,7 +53,7 @@ class Scene:
     ink: str
     ground: str
     place: str
-    shift: tuple[int, int] = (0, 0)
+    columns: tuple[int, ...]
 
     @property
     def count(self) -> int:
@@ -74,8 +73,8 @@ def sample_scene(
         scans=tuple(int(scan) for scan in random.integers(available, size=count)),
         ink=list(INKS)[random.integers(len(INKS))],
         ground=list(GROUNDS)[random.integers(len(GROUNDS))],
-        place=list(PLACES)[random.integers(len(PLACES))],
-        shift=(int(random.integers(-1, 2)), int(random.integers(-1, 2))),
+        place=PLACES[random.integers(len(PLACES))],
+        columns=tuple(sorted(int(column) for column in random.permutation(MAX_DIGITS)[:count])),
     )
 
 
@@ -88,32 +87,16 @@ def render(scene: Scene, split: str, random: np.random.Generator) -> np.ndarray:
         random: source of the faint pixel noise.
 
     Returns:
-        uint8 [32, 32, 3].
+        uint8 [24, 24, 3].
     """
+    size = digits.SCAN_SIZE
     coverage_HW = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
-    glyphs = _glyphs(split)[scene.digit]
-    row = PLACES[scene.place] + scene.shift[0]
-    column = (IMAGE_SIZE - GLYPH_SIZE * scene.count) // 2 + scene.shift[1]
-    for scan in scene.scans:
-        left, right = max(column, 0), min(column + GLYPH_SIZE, IMAGE_SIZE)
-        coverage_HW[row : row + GLYPH_SIZE, left:right] = glyphs[scan][
-            :, left - column : right - column
-        ]
-        column += GLYPH_SIZE
+    row = PLACES.index(scene.place) * size
+    for scan, column in zip(scene.scans, scene.columns, strict=True):
+        cell = coverage_HW[row : row + size, column * size : (column + 1) * size]
+        cell[:] = digits.scans_by_class(split)[scene.digit][scan]
     ground = np.asarray(GROUNDS[scene.ground], np.float32)
     ink = np.asarray(INKS[scene.ink], np.float32)
     image_HWC = ground + coverage_HW[..., None] * (ink - ground)
     image_HWC += random.normal(0.0, _NOISE, image_HWC.shape[:2]).astype(np.float32)[..., None]
     return np.clip(np.rint(image_HWC), 0, 255).astype(np.uint8)
-
-
-@functools.cache
-def _glyphs(split: str) -> tuple[np.ndarray, ...]:
-    """Scans enlarged from 8 to `GLYPH_SIZE` pixels, bilinear: float32 [scans, 10, 10] a class."""
-    position = (np.arange(GLYPH_SIZE) + 0.5) * digits.SCAN_SIZE / GLYPH_SIZE - 0.5
-    position = np.clip(position, 0, digits.SCAN_SIZE - 1)
-    low = np.minimum(position.astype(int), digits.SCAN_SIZE - 2)
-    weight = np.zeros((GLYPH_SIZE, digits.SCAN_SIZE), np.float32)
-    weight[np.arange(GLYPH_SIZE), low] = 1 - (position - low)
-    weight[np.arange(GLYPH_SIZE), low + 1] = position - low
-    return tuple(weight @ scans @ weight.T for scans in digits.scans_by_class(split))

@@ -143,7 +143,7 @@ def clip_frames(
             frames.append(dataclasses.replace(scene, digit=digit, scans=(scan,)))
         return tuple(frames)
     if kind == 1:
-        order = list(scenes.PLACES)[:: -1 if backwards else 1]
+        order = scenes.PLACES[:: -1 if backwards else 1]
         return tuple(
             dataclasses.replace(scene, place=order[min(int(step), 2)]) for step in steps
         )

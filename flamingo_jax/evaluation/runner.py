@@ -65,6 +65,7 @@ def evaluate(
 
     Raises:
       UserError: a task that does not exist, or too small a support.
+      ValueError: a task of the contrastive model without that model.
     """
     _check_tasks(config)
 

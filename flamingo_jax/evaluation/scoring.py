@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,9 +57,7 @@ def score_rankings(
       candidates: what stands in the columns.
       answers: the right candidate of each query.
     """
-    return summarise(
-        "accuracy", top1(list(scores_QC), [candidates.index(text) for text in answers])
-    )
+    return summarise("accuracy", top1(scores_QC, [candidates.index(text) for text in answers]))
 
 
 def summarise(metric: str, items_Q: np.ndarray) -> Score:

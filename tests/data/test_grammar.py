@@ -11,7 +11,9 @@ import pytest
 from flamingo_jax.data import grammar, scenes, seeds, world
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-SCENE = scenes.Scene(digit=6, scans=(0, 1), ink="orange", ground="grey", place="bottom")
+SCENE = scenes.Scene(
+    digit=6, scans=(0, 1), ink="orange", ground="grey", place="bottom", columns=(0, 2)
+)
 
 
 def _random(number: int) -> np.random.Generator:
@@ -150,7 +152,7 @@ def test_clips_change_in_one_way_only() -> None:
         assert len(frames) == 8
         changed = [
             name
-            for name in ("digit", "ink", "ground", "place", "shift", "count")
+            for name in ("digit", "ink", "ground", "place", "columns", "count")
             if len({getattr(frame, name) for frame in frames}) > 1
         ]
         assert len(changed) == 1, changed

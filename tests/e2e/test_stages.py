@@ -6,9 +6,10 @@ through the entry point's `main`, with all their datasets.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,14 +18,31 @@ import pytest
 from flamingo_jax import train
 from flamingo_jax.core.files import content_hash
 from flamingo_jax.core.paths import Params, flatten, partition
+from flamingo_jax.models import variants
 from flamingo_jax.training import loop
 from flamingo_jax.training.stages import is_frozen_in_flamingo, load_stage
 from flamingo_jax.training.state import TrainState, without_frozen
 from tests.e2e import tiny_run
 
 VOCABULARY_SIZE = 1024
+ONE_BLOCK = variants.NFNetVariant(
+    stem_channels=(16, 32),
+    stem_strides=(2, 2),
+    widths=(32,),
+    depths=(1,),
+    stage_strides=(2,),
+    group_widths=(16,),
+    drop_rate=0.0,
+    train_image_size=32,
+    test_image_size=32,
+    final_conv_multiplier=1,
+)
+"""An NFNet of one block: compiling the gradients of more takes most of a minute."""
+VISION = {"model.vision_encoder.variant": "one_block"}
 CONFIGS = {
-    "contrastive": tiny_run.make_config("contrastive", {"steps": 2, "checkpoint.every_steps": 2}),
+    "contrastive": tiny_run.make_config(
+        "contrastive", VISION | {"steps": 2, "checkpoint.every_steps": 2}
+    ),
     "language_model": tiny_run.make_config(
         "language_model",
         {
@@ -34,7 +52,7 @@ CONFIGS = {
             "optimizer.warmup_steps": 1,
         },
     ),
-    "flamingo": tiny_run.make_config("flamingo", {"steps": 6, "checkpoint.every_steps": 3}),
+    "flamingo": tiny_run.make_config("flamingo", VISION | {"steps": 6, "checkpoint.every_steps": 3}),
 }
 
 
@@ -56,16 +74,22 @@ class _Run:
             self.frozen_hashes.append(content_hash(state.frozen))
         return without_frozen(state)
 
+    @functools.cache  # noqa: B019 - one object, for as long as this file's tests run
     def params(self, stage: str) -> Params:
         return load_stage(self.workdir, stage).params
 
+    @functools.cache  # noqa: B019
+    def flamingo_state(self, step: int) -> dict[str, np.ndarray]:
+        return tiny_run.saved_state(self.workdir, CONFIGS["flamingo"], step)[0]
+
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> _Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Run]:
     finished = _Run(tmp_path_factory.mktemp("stages"))
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, tiny_run.fast_compilation():
+        monkeypatch.setitem(variants.NFNET_VARIANTS, "one_block", ONE_BLOCK)
         finished.train(monkeypatch)
-    return finished
+        yield finished
 
 
 def test_frozen_trees_leave_training_as_they_entered_it(run: _Run) -> None:
@@ -91,19 +115,14 @@ def test_frozen_trees_are_the_weights_of_the_two_stages(run: _Run) -> None:
 
 
 def test_gates_open_and_the_added_parameters_move(run: _Run) -> None:
-    config = CONFIGS["flamingo"]
-    state, _ = tiny_run.saved_state(run.workdir, config, 6)
-    early, _ = tiny_run.saved_state(run.workdir, config, 3)
-    for path, array in state.items():
-        if path.startswith(".trainable"):
-            # One frame has one time embedding: what no dataset reaches does not move.
-            assert not np.array_equal(array, early[path]), path
-    gates = {path: array for path, array in state.items() if path.endswith("_gate']")}
-    assert gates
-    trainable = {path for path in gates if path.startswith(".trainable")}
-    assert len(trainable) == 2
+    early, late = run.flamingo_state(3), run.flamingo_state(6)
+    trainable = [path for path in late if path.startswith(".trainable")]
     for path in trainable:
-        assert np.all(gates[path] != 0), path
+        assert not np.array_equal(late[path], early[path]), path
+    gates = [path for path in trainable if path.endswith("_gate']")]
+    assert len(gates) == 2
+    for path in gates:
+        assert np.all(late[path] != 0), path
 
 
 def test_metrics_tell_every_loss_and_every_gate(run: _Run) -> None:
@@ -117,16 +136,15 @@ def test_metrics_tell_every_loss_and_every_gate(run: _Run) -> None:
             total = sum(dataset.loss_weight * losses[dataset.name] for dataset in config.data)
             assert row["loss/total"] == pytest.approx(total, rel=1e-5)
     last = tiny_run.metric_rows(run.workdir, "flamingo")[-1]
-    state, _ = tiny_run.saved_state(run.workdir, CONFIGS["flamingo"], 6)
     for name in ("attention_gate", "feed_forward_gate"):
-        gate = state[f".trainable['groups/cross_attention']['{name}']"]
+        gate = run.flamingo_state(6)[f".trainable['groups/cross_attention']['{name}']"]
         logged = [last[f"gate/groups/cross_attention/{name}/{i}"] for i in range(layers)]
         np.testing.assert_allclose(logged, np.tanh(gate), rtol=1e-6)
 
 
 def test_pulse_the_language_model_learns(run: _Run) -> None:
     """From about chance, log V, well below it in 20 steps, each on fresh text."""
-    rows: list[dict[str, Any]] = tiny_run.metric_rows(run.workdir, "language_model")
+    rows = tiny_run.metric_rows(run.workdir, "language_model")
     losses = [row["loss/world_text"] for row in rows]
     assert losses[0] > 0.8 * math.log(VOCABULARY_SIZE)
     assert np.mean(losses[-3:]) < losses[0] - 1.0

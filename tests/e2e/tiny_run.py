@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _OF_STAGE: Mapping[str, Overrides] = {
     | {"data[0].batch_size": 8, "data[1].batch_size": 2, "data[0].max_text_length": 48},
     "flamingo": _LANGUAGE_MODEL
     | {
+        "model.cross_attention.every": 1,
         "model.resampler.num_layers": 1,
         "model.resampler.width": 32,
         "model.resampler.num_latents": 2,
@@ -90,11 +92,30 @@ def command(stage: str, workdir: Path, more: Overrides | None = None) -> list[st
     return [sys.executable, "-m", "flamingo_jax.train", *arguments]
 
 
-def one_device_environment() -> dict[str, str]:
-    """This process's environment, for a process that sees a single CPU device."""
+@contextlib.contextmanager
+def fast_compilation() -> Iterator[None]:
+    """Compiles with few optimisations, in half the time: what is compiled here runs a few times."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+def environment(compiled: Path) -> dict[str, str]:
+    """This process's environment for one that trains: one CPU device, fast compilation.
+
+    Args:
+      compiled: a folder through which several processes share what they compile.
+    """
     flags = os.environ.get("XLA_FLAGS", "").split()
     kept = [flag for flag in flags if "xla_force_host_platform_device_count" not in flag]
-    return os.environ | {"XLA_FLAGS": " ".join(kept)}
+    return os.environ | {
+        "XLA_FLAGS": " ".join(kept),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(compiled),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
 
 
 def random_parameters(abstract: Mapping[str, Mapping[str, Any]], seed: int = 0) -> Params:

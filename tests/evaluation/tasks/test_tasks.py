@@ -42,7 +42,7 @@ def test_examples_are_functions_of_their_number(name: str) -> None:
     assert _shots(first, 3, 8) != _shots(first, 4, 8)
     pixels = [task.render("query", [task.query(0).frames]) for task in (first, second)]
     np.testing.assert_array_equal(*pixels)
-    assert pixels[0].shape == (1, first.num_frames, 32, 32, 3)
+    assert pixels[0].shape == (1, first.num_frames, 24, 24, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)
