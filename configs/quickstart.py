@@ -150,7 +150,7 @@ def _flamingo() -> dict[str, Any]:
         "clips", source="world/clips", batch_size=8, seed=8, loss_weight=0.2, num_frames=8
     )
     return {
-        "steps": 2000,
+        "steps": 700,
         "data": [
             pages,
             _pairs("noisy_pairs", source="world/noisy_pairs", batch_size=16, seed=6),
@@ -173,8 +173,8 @@ def _flamingo() -> dict[str, Any]:
             cross_attention={"every": 2, "num_heads": 0, "head_dim": 0},
         ),
         "optimizer": _optimizer(
-            learning_rate=3e-3,
-            warmup_steps=50,
+            learning_rate=2e-3,
+            warmup_steps=20,
             weight_decay=0.1,
             no_decay=(r"resampler/.*",),
             clip_global_norm=1.0,

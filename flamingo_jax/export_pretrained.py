@@ -41,25 +41,21 @@ def main(arguments: Sequence[str]) -> int:
     parser = _Parser(description=str(__doc__).splitlines()[0], allow_abbrev=False)
     parser.add_argument("--workdir", required=True, help="folder of the run")
     parser.add_argument("--name", default=DEFAULT_NAME, help="by which configs call the parameters")
-    parser.add_argument("--output", default="", help="default: flamingo_jax/pretrained")
+    parser.add_argument("--output", default=None, help="default: flamingo_jax/pretrained")
     flags = parser.parse_args(arguments)
     if not flags.name or Path(flags.name).name != flags.name or flags.name.startswith("."):
         raise UserError(f"--name={flags.name!r} is no plain name, such as {DEFAULT_NAME}")
-    # This loads JAX, which takes seconds: not for a misspelt flag.
-    with command_line.quiet_loading():
-        from flamingo_jax.training.trained import PRETRAINED_FOLDER
-
-    folder, size = export(flags.workdir, flags.output or PRETRAINED_FOLDER, flags.name)
+    folder, size = export(flags.workdir, flags.output, flags.name)
     print(f"content hash {folder.name}, {size:,} bytes in {folder}")
     return 0
 
 
-def export(workdir: str | Path, output: str | Path, name: str) -> tuple[Path, int]:
+def export(workdir: str | Path, output: str | Path | None, name: str) -> tuple[Path, int]:
     """Writes a run's language model as `OUTPUT/<name>/<content hash>`, the only one of its name.
 
     Args:
       workdir: the run's folder, with the language-model stage's checkpoints.
-      output: holds a folder for each name.
+      output: holds a folder for each name; `flamingo_jax/pretrained` if not given.
       name: of the parameters.
 
     Returns:
@@ -69,12 +65,15 @@ def export(workdir: str | Path, output: str | Path, name: str) -> tuple[Path, in
       UserError: no checkpoint, more than `MAX_BYTES`, or `output` is not writable. What had the
         name before is then as it was.
     """
-    from flamingo_jax.checkpoint.frozen import save_frozen
-    from flamingo_jax.core.files import prepare_folder
-    from flamingo_jax.training.stages import load_stage
+    # These load JAX, which takes seconds: not for a misspelt flag.
+    with command_line.quiet_loading():
+        from flamingo_jax.checkpoint.frozen import save_frozen
+        from flamingo_jax.core.files import prepare_folder
+        from flamingo_jax.training.stages import load_stage
+        from flamingo_jax.training.trained import PRETRAINED_FOLDER
 
     trained = load_stage(workdir, _STAGE)
-    output = prepare_folder(output)
+    output = prepare_folder(output or PRETRAINED_FOLDER)
     with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as staged:
         written = Path(staged) / save_frozen(staged, trained.params)
         size = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())

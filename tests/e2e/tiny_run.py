@@ -47,10 +47,14 @@ _OF_STAGE: Mapping[str, Overrides] = {
         "data[0].batch_size": 4,
         "data[1].batch_size": 4,
     },
-    "language_model": _LANGUAGE_MODEL
-    | {"data[0].batch_size": 8, "data[1].batch_size": 2, "data[0].max_text_length": 48},
-    "flamingo": _LANGUAGE_MODEL
-    | {
+    "language_model": {
+        **_LANGUAGE_MODEL,
+        "data[0].batch_size": 8,
+        "data[1].batch_size": 2,
+        "data[0].max_text_length": 48,
+    },
+    "flamingo": {
+        **_LANGUAGE_MODEL,
         "model.cross_attention.every": 1,
         "model.resampler.num_layers": 1,
         "model.resampler.width": 32,

@@ -21,6 +21,7 @@ from flamingo_jax.config import (
     LanguageModelConfig,
     ResamplerConfig,
     RunConfig,
+    VisionConfig,
     resolve,
 )
 from flamingo_jax.core.paths import Params, flatten, partition
@@ -53,7 +54,7 @@ def make_config(stage: str) -> RunConfig:
     if stage == "flamingo":
         model = dataclasses.replace(
             model,
-            vision_encoder=dataclasses.replace(config.model.vision_encoder, image_size=SIZE),
+            vision_encoder=VisionConfig(variant="nfnet_tiny", image_size=SIZE),
             resampler=ResamplerConfig(
                 num_layers=1, width=WIDTH, num_heads=2, head_dim=8, num_latents=2, num_frames=1
             ),
