@@ -150,7 +150,7 @@ def _flamingo() -> dict[str, Any]:
         "clips", source="world/clips", batch_size=8, seed=8, loss_weight=0.2, num_frames=8
     )
     return {
-        "steps": 700,
+        "steps": 1200,
         "data": [
             pages,
             _pairs("noisy_pairs", source="world/noisy_pairs", batch_size=16, seed=6),

@@ -82,7 +82,6 @@ def test_six_steps_equal_three_then_kill_then_three(tmp_path: Path, frozen_parts
     printed = finish(train(broken, frozen_parts, FINISHED))
     assert f"resuming at step {KILLED_AT} of {STEPS}" in printed
 
-    # The steps of the run that was killed are no part of what was saved.
     config = tiny_run.make_config("flamingo", FINISHED)
     state, metadata = tiny_run.saved_state(unbroken, config, STEPS)
     other_state, other_metadata = tiny_run.saved_state(broken, config, STEPS)
