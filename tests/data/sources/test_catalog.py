@@ -9,7 +9,7 @@ import pytest
 
 from flamingo_jax.config import DatasetConfig
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.data import scenes
+from flamingo_jax.data import digits
 from flamingo_jax.data.sources import catalog, documentation
 
 STAGES = {
@@ -68,13 +68,13 @@ def test_seeds_and_splits_have_examples_of_their_own(name: str) -> None:
 def test_training_paints_scans_of_the_train_split_alone(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    glyphs = scenes._glyphs
+    scans_by_class = digits.scans_by_class
 
-    def train_glyphs(split: str) -> tuple[np.ndarray, ...]:
+    def train_scans(split: str) -> tuple[np.ndarray, ...]:
         assert split == "train"
-        return glyphs(split)
+        return scans_by_class(split)
 
-    monkeypatch.setattr(scenes, "_glyphs", train_glyphs)
+    monkeypatch.setattr(digits, "scans_by_class", train_scans)
     source = catalog.open_source(_dataset(name), STAGES[name])
     for number in range(20):
         source.read(number)
