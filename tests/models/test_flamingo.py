@@ -24,11 +24,10 @@ Opened = tuple[build.FlamingoFunctions, build.Params, jax.Array, np.ndarray, np.
 
 @pytest.fixture(scope="module")
 def opened() -> Opened:
-    functions = build.build_flamingo(tiny.model_config())
-    params = tiny.open_gates(jax.jit(functions.init)(tiny.key()))
-    media, text, index = tiny.example()
-    latents = jax.jit(functions.encode_media)(params, media)
-    return functions, params, latents, text, index
+    config = tiny.model_config()
+    functions = build.build_flamingo(config)
+    params = tiny.open_gates(tiny.parameters(functions.init))
+    return functions, params, *tiny.example(config)
 
 
 def with_language_model(params: build.Params, language_params: build.Params) -> build.Params:
@@ -45,10 +44,9 @@ def test_at_initialisation_logits_are_the_language_models_bit_for_bit(
     config = tiny.model_config(num_layers, every)
     flamingo = build.build_flamingo(config)
     language_model = build.build_language_model(config)
-    language_params = language_model.init(tiny.key(1))
-    params = with_language_model(flamingo.init(tiny.key()), language_params)
-    media, text, index = tiny.example()
-    latents = jax.jit(flamingo.encode_media)(params, media)
+    language_params = tiny.parameters(language_model.init, seed=1)
+    params = with_language_model(tiny.parameters(flamingo.init), language_params)
+    latents, text, index = tiny.example(config)
     logits = jax.jit(flamingo.forward)(params, text, index, latents)
     expected = jax.jit(language_model.forward)(language_params, text)
     np.testing.assert_array_equal(logits[..., : tiny.VOCABULARY_SIZE], expected)
@@ -61,10 +59,9 @@ def test_a_shorter_last_group_gives_the_same_function() -> None:
     assert group_sizes(5, 2) == (("groups", 2, 2), ("last_group", 1, 1))
     flamingo = build.build_flamingo(config)
     language_model = build.build_language_model(config)
-    language_params = language_model.init(tiny.key(1))
-    params = with_language_model(flamingo.init(tiny.key()), language_params)
-    media, text, index = tiny.example()
-    latents = jax.jit(flamingo.encode_media)(params, media)
+    language_params = tiny.parameters(language_model.init, seed=1)
+    params = with_language_model(tiny.parameters(flamingo.init), language_params)
+    latents, text, index = tiny.example(config)
     logits = jax.jit(flamingo.forward)(params, text, index, latents)
     expected = jax.jit(language_model.forward)(language_params, text)
     np.testing.assert_allclose(logits[..., :-1], expected, atol=2e-6)
@@ -72,8 +69,8 @@ def test_a_shorter_last_group_gives_the_same_function() -> None:
 
 def test_open_gates_change_the_logits(opened: Opened) -> None:
     functions, params, latents, text, index = opened
-    seeing = functions.forward(params, text, index, latents)
-    blind = functions.forward(params, text, np.zeros_like(index), latents)
+    seeing = jax.jit(functions.forward)(params, text, index, latents)
+    blind = jax.jit(functions.forward)(params, text, np.zeros_like(index), latents)
     assert np.abs(seeing - blind)[:, 0].max() < 1e-6  # the first tokens see no picture either way
     assert np.abs(seeing - blind)[:, -1].max() > 1e-2
 
@@ -108,12 +105,12 @@ def test_jacobian_shows_which_position_sees_which_picture(opened: Opened) -> Non
 def test_only_the_picture_of_phi_is_seen_in_one_layer() -> None:
     config = tiny.model_config(num_layers=1, every=1)
     functions = build.build_flamingo(config)
-    params = tiny.open_gates(functions.init(tiny.key()))
-    media, text, index = tiny.example(batch_size=1)
-    latents = functions.encode_media(params, media)
-    base = functions.forward(params, text, index, latents)
+    params = tiny.open_gates(tiny.parameters(functions.init))
+    latents, text, index = tiny.example(config, batch_size=1)
+    forward = jax.jit(functions.forward)
+    base = forward(params, text, index, latents)
     for picture in range(latents.shape[1]):
-        changed = functions.forward(params, text, index, latents.at[:, picture].add(1.0))
+        changed = forward(params, text, index, latents.at[:, picture].add(1.0))
         differs_T = np.abs(changed - base).max(axis=-1)[0] > 1e-6
         first = np.flatnonzero(index[0] == picture + 1)[0]
         assert not differs_T[:first].any()
@@ -122,7 +119,7 @@ def test_only_the_picture_of_phi_is_seen_in_one_layer() -> None:
 
 def test_cached_decoding_equals_the_full_forward_pass(opened: Opened) -> None:
     functions, params, latents, text, index = opened
-    full = functions.forward(params, text, index, latents)
+    full = jax.jit(functions.forward)(params, text, index, latents)
     lengths = np.array([4, 6])
     padded = np.where(np.arange(8) < lengths[:, None], text[:, :8], 0)
     logits, cache = jax.jit(functions.prefill, static_argnums=5)(
@@ -159,7 +156,7 @@ def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:
     """Scan = loop: one-layer decoders applied in turn give what the nested stacks give."""
     functions, params, latents, text, index = opened
     config = tiny.model_config(num_layers=4, every=2)
-    expected = functions.forward(params, text, index, latents)
+    expected = jax.jit(functions.forward)(params, text, index, latents)
 
     block = hk.without_apply_rng(
         hk.transform(lambda x: Block(config.language_model, name="block")(x)[0])

@@ -48,8 +48,8 @@ def test_parameter_counts_round_to_the_published_ones(
 
 def test_no_position_sees_a_later_token() -> None:
     functions = build.build_language_model(tiny.model_config())
-    params = functions.init(tiny.key())
-    _, text, _ = tiny.example()
+    params = tiny.parameters(functions.init)
+    _, text, _ = tiny.example(tiny.model_config())
     base = functions.forward(params, text)
     changed = text.copy()
     changed[:, 6] += 1
@@ -61,8 +61,8 @@ def test_only_distances_matter() -> None:
     """Logits of a suffix do not change when the whole text moves: the first token apart, whose
     tokens before it differ, nothing knows where the text begins."""
     functions = build.build_language_model(tiny.model_config(num_layers=1))
-    params = functions.init(tiny.key())
-    _, text, _ = tiny.example(length=6)
+    params = tiny.parameters(functions.init)
+    _, text, _ = tiny.example(tiny.model_config(), length=6)
     doubled = np.concatenate([text, text], axis=1)
     first = functions.forward(params, text)
     second = functions.forward(params, doubled)

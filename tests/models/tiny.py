@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
@@ -50,16 +52,31 @@ def open_gates(params: build.Params) -> build.Params:
     )
 
 
-def example(
-    batch_size: int = 2, num_media: int = 3, length: int = 11, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """media uint8 [B, I, 1, H, W, 3], text int32 [B, T], media_index int32 [B, T]."""
+def parameters(init: Callable[[jax.Array], build.Params], seed: int = 0) -> build.Params:
+    """Random parameters of the shapes of `init`, without compiling it; gates are closed."""
     random = np.random.default_rng(seed)
-    shape = (batch_size, num_media, 1, IMAGE_SIZE, IMAGE_SIZE, 3)
-    media_BIFHWC = random.integers(0, 256, shape).astype(np.uint8)
+    leaves = {}
+    for path, leaf in flatten(jax.eval_shape(init, key())).items():
+        value = random.normal(0.0, max(leaf.shape, default=1) ** -0.5, leaf.shape)
+        if path.endswith("gate"):
+            value = np.zeros(leaf.shape)
+        elif path.endswith("scale"):
+            value = np.ones(leaf.shape)
+        leaves[path] = jax.numpy.asarray(value, leaf.dtype)
+    return unflatten(leaves)
+
+
+def example(
+    config: ModelConfig, batch_size: int = 2, num_media: int = 3, length: int = 11, seed: int = 0
+) -> tuple[jax.Array, np.ndarray, np.ndarray]:
+    """latents float32 [B, I, R, D], text int32 [B, T], media_index int32 [B, T]."""
+    assert config.resampler is not None
+    random = np.random.default_rng(seed)
+    shape = (batch_size, num_media, config.resampler.num_latents, config.resampler.width)
+    latents_BIRD = jax.numpy.asarray(random.normal(size=shape), "float32")
     text_BT = random.integers(4, VOCABULARY_SIZE, (batch_size, length)).astype(np.int32)
     index_BT = np.arange(length) * (num_media + 1) // length
-    return media_BIFHWC, text_BT, np.broadcast_to(index_BT, text_BT.shape).astype(np.int32)
+    return latents_BIRD, text_BT, np.broadcast_to(index_BT, text_BT.shape).astype(np.int32)
 
 
 def key(seed: int = 0) -> jax.Array:
