@@ -125,7 +125,7 @@ NFNET_TINY = NFNetVariant(
     test_image_size=32,
     final_conv_multiplier=1,
 )
-"""Not published: the real blocks at a size for 32x32 pictures on a CPU (4x4 grid, 128 wide).
+"""Not published: the real blocks for small pictures on a CPU (24x24: a 3x3 grid, 128 wide).
 
 Two choices are for XLA:CPU alone, which otherwise computes the gradients of convolutions ten times
 slower: one group per convolution (group width = width inside the block), and one block per stage,
