@@ -94,7 +94,7 @@ def _contrastive() -> dict[str, Any]:
 def _language_model_pretraining() -> dict[str, Any]:
     """The Chinchilla architecture on the world's text and on technical English, from scratch.
 
-    `make language-model` runs it, about seven minutes on two idle cores, and keeps the result as
+    `make language-model` runs it and keeps the result as
     flamingo_jax/pretrained/world_language_model. Half of the world's texts make the model look
     things up (lists, dictionaries, pages of names): see data/text_world.py.
     """

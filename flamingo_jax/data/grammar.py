@@ -87,8 +87,8 @@ def long_caption(scene: scenes.Scene, random: np.random.Generator) -> str:
     return styles[random.integers(len(styles))]
 
 
-# Alt text mostly just names the thing. A contrastive batch needs that: texts that give colours and
-# number too are told apart without ever looking at the digit.
+# Alt text mostly just names the thing, which gives a contrastive batch texts that only the digit
+# tells apart; those that give colours and number too mostly differ in these.
 _NOISY_WEIGHTS = (0.4, 0.25, 0.15, 0.1, 0.1)
 
 
