@@ -13,17 +13,22 @@ setup(
     package_data={"flamingo_jax": ["data/vocabularies/*", "pretrained/**"]},
     install_requires=[
         "absl-py",
+        "av",
         "chex",
         "clu",
         "dm-haiku",
         "etils[epath]",
+        "importlib-resources",  # tensorflow-datasets needs it and does not say so.
         "jax",
         "matplotlib",
         "ml-collections",
         "numpy",
         "optax",
         "orbax-checkpoint",
+        "pillow",
+        "pyarrow",
         "scikit-learn",
+        "scipy",
         "sentencepiece",
         "seqio",
         "tensorboard",
@@ -37,8 +42,9 @@ setup(
         "import": ["safetensors", "torch"],
         # The web page to talk to a model.
         "serve": ["gradio"],
-        # Prepares data sets on many machines.
-        "beam": ["apache-beam"],
+        # Prepares pages of WARC files, and on many machines. Beam wants older versions of some
+        # packages than requirements.txt has: an environment of its own (docs/data/prepare_m3w.md).
+        "beam": ["apache-beam", "warcio"],
         # Tests and lint.
         "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
     },

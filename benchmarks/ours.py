@@ -25,6 +25,7 @@ from flamingo_jax.config import (
     ResamplerConfig,
     VisionConfig,
 )
+from flamingo_jax.core.freed_memory import give_back_freed_memory
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
 from flamingo_jax.data import schema
 from flamingo_jax.models import build
@@ -132,6 +133,7 @@ def make_step(size: Size) -> tuple[Callable[[], float], dict[str, int]]:
     """A function that takes one step and returns the loss, and the counts of parameters."""
     jitted, state, batches = jitted_step(size)
     run = jitted.lower(state, batches).compile()
+    give_back_freed_memory()  # As `training.loop` does.
     counts = {"trainable": _count(state.trainable), "frozen": _count(state.frozen)}
 
     def step() -> float:

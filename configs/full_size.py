@@ -36,6 +36,16 @@ LANGUAGE_MODELS: Mapping[str, tuple[int, int, int]] = {
 SHORT_SCHEDULE_BATCHES: Mapping[str, int] = {"m3w": 256, "align": 512, "ltip": 512, "vtp": 64}
 SHORT_SCHEDULE_STEPS = 250_000  # 1M gradient computations over four datasets
 
+# What each data set is read from, and its files in the folder of its name (docs/data/).
+SOURCES: Mapping[str, tuple[str, str]] = {
+    "m3w": ("pages/obelics", "*.tar"),
+    "align": ("pairs/webdataset", "*.tar"),
+    "ltip": ("pairs/webdataset", "*.tar"),
+    "laion_400m": ("pairs/webdataset", "*.tar"),
+    "vtp": ("clips/webdataset", "*.tar"),
+    "massive_text": ("text/json_lines", "*.jsonl"),
+}
+
 
 def split_options(argument: str, groups: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The comma-separated words of a config's argument, one from each group.
@@ -127,6 +137,9 @@ def run_fields(mesh: Mapping[str, int]) -> dict[str, Any]:
         "log_every_steps": 10,
         "init_from": "",
         "label_smoothing": 0.0,
+        "round_robin": False,
+        "data_dir": "",
+        "reader_threads": 0,
         "frozen": {"vision_encoder": "", "language_model": ""},
         "unfrozen": {"vision_encoder": "", "language_model": ""},
         "evaluation": {
@@ -142,6 +155,7 @@ def run_fields(mesh: Mapping[str, int]) -> dict[str, Any]:
             "length_penalty": 0.0,
             "max_decode_length": 20,
             "seed": 0,
+            "benchmarks": (),
         },
     }
 
@@ -202,6 +216,7 @@ def datasets(batch_sizes: Mapping[str, int]) -> list[dict[str, Any]]:
             loss_weight=1.0,
             max_text_length=256,
             max_images=5,
+            random_subsequence=True,
             p_next=0.5,
             seed=1,
         ),
@@ -224,10 +239,33 @@ def pairs(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def dataset(name: str, **fields: Any) -> dict[str, Any]:
-    """One dataset, read from the source of the same name."""
+    """One dataset of the paper, read from files of one's own in the folder of its name.
+
+    `--config.data_dir=FOLDER` says where these folders lie; docs/data/ says what the files hold.
+    """
+    source, files = SOURCES[name]
     return {
         "name": name,
-        "source": name,
+        "source": source,
+        "paths": (f"{name}/{files}",),
+        "data_dir": "",
+        "options": {
+            "images": "",
+            "image_field": "image",
+            "text_field": "text",
+            "min_similarity": 0.24,
+            "min_image_bytes": 0,
+            "single_image_probability": 1.0,
+            "index_dir": "",
+        },
+        "shuffle": True,
+        "image_size": 0,
+        "frames_per_second": 1.0,
+        "augmentation": augmentation(),
+        "random_subsequence": False,
+        "scored": "all",
+        "documents_per_row": 1,
+        "max_bad_share": 0.1,
         "max_images": 1,
         "num_frames": 1,
         "p_next": 0.0,
@@ -235,6 +273,18 @@ def dataset(name: str, **fields: Any) -> dict[str, Any]:
         "split": "train",
         "microbatches": 1,
     } | fields
+
+
+def augmentation() -> dict[str, Any]:
+    """Flip and colour, as the paper does without giving numbers: those are common ones."""
+    return {
+        "flip_probability": 0.5,
+        "brightness": 0.1,
+        "contrast": 0.2,
+        "saturation": 0.2,
+        "hue": 0.02,
+        "spare_pictures_of_text": False,
+    }
 
 
 def optimizer(**numbers: Any) -> dict[str, Any]:

@@ -58,6 +58,9 @@ def get_config(stage: str = "") -> ConfigDict:
             "log_every_steps": 10,
             "init_from": "",
             "label_smoothing": 0.0,
+            "round_robin": False,
+            "data_dir": "",
+            "reader_threads": 0,
             "frozen": {"vision_encoder": "", "language_model": ""},
             "unfrozen": {"vision_encoder": "", "language_model": ""},
             "evaluation": _evaluation(),
@@ -232,6 +235,7 @@ def _evaluation() -> dict[str, Any]:
         "length_penalty": 0.0,
         "max_decode_length": 12,
         "seed": 0,
+        "benchmarks": (),
     }
 
 
@@ -288,6 +292,37 @@ def _optimizer(**numbers: Any) -> dict[str, Any]:
     } | numbers
 
 
+# What the embedded world has no use for: it is painted, not read from files (docs/data/).
+_OF_FILES: dict[str, Any] = {
+    "paths": (),
+    "data_dir": "",
+    "options": {
+        "images": "",
+        "image_field": "image",
+        "text_field": "text",
+        "min_similarity": 0.24,
+        "min_image_bytes": 0,
+        "single_image_probability": 1.0,
+        "index_dir": "",
+    },
+    "shuffle": True,
+    "image_size": 0,
+    "frames_per_second": 1.0,
+    "augmentation": {
+        "flip_probability": 0.0,  # Mirrored digits are other digits, or none.
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "saturation": 0.0,
+        "hue": 0.0,
+        "spare_pictures_of_text": False,
+    },
+    "random_subsequence": False,
+    "scored": "all",
+    "documents_per_row": 1,
+    "max_bad_share": 0.1,
+}
+
+
 def _dataset(name: str, **fields: Any) -> dict[str, Any]:
     return {
         "name": name,
@@ -299,6 +334,7 @@ def _dataset(name: str, **fields: Any) -> dict[str, Any]:
         "leading_space_probability": 0.0,
         "split": "train",
         "microbatches": 1,
+        **_OF_FILES,
     } | fields
 
 

@@ -14,6 +14,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from flamingo_jax.config_benchmark import BenchmarkConfig as BenchmarkConfig
+from flamingo_jax.config_data import SPLITS
+from flamingo_jax.config_data import AugmentationConfig as AugmentationConfig
+from flamingo_jax.config_data import DatasetConfig as DatasetConfig
+from flamingo_jax.config_data import SourceOptions as SourceOptions
 from flamingo_jax.config_fields import build, check, check_choice, replace
 from flamingo_jax.config_model import CrossAttentionConfig as CrossAttentionConfig
 from flamingo_jax.config_model import LanguageModelConfig as LanguageModelConfig
@@ -56,58 +61,6 @@ class MeshConfig:
     def __post_init__(self) -> None:
         for name in ("replica", "data", "model"):
             check(getattr(self, name) >= 1, f"mesh.{name}", getattr(self, name), "at least 1")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DatasetConfig:
-    """One dataset of the step: what it reads, and how much of it with what weight.
-
-    Attributes:
-      name: names the dataset in metrics and checkpoints; unique within a run.
-      source: "world/pages", "world/noisy_pairs", "world/clean_pairs", "world/clips",
-        "world/text" or "text/documentation".
-      batch_size: examples a step, over all devices and microbatches.
-      loss_weight: lambda of the dataset in the total loss (paper, section 4).
-      max_text_length: tokens of an example (T); longer text is cut.
-      max_images: pictures of an example (I); 0 for text alone.
-      num_frames: frames of a picture (F): 1 for stills, more for clips.
-      p_next: probability that a page's tokens see the next picture and not the previous one.
-      leading_space_probability: probability of one space before a pair's text.
-      seed: seed of the dataset's examples and of their augmentation.
-      split: "train", "validation" or "test" scans.
-      microbatches: parts that the batch is computed in, to save memory; divides batch_size.
-    """
-
-    name: str
-    source: str
-    batch_size: int
-    loss_weight: float
-    max_text_length: int
-    max_images: int = 1
-    num_frames: int = 1
-    p_next: float = 0.0
-    leading_space_probability: float = 0.0
-    seed: int = 0
-    split: str = "train"
-    microbatches: int = 1
-
-    def __post_init__(self) -> None:
-        field = f"data[{self.name}]"
-        for name in ("batch_size", "max_text_length", "num_frames", "microbatches"):
-            value = getattr(self, name)
-            check(value >= 1, f"{field}.{name}", value, "at least 1")
-        for name in ("p_next", "leading_space_probability"):
-            value = getattr(self, name)
-            check(0.0 <= value <= 1.0, f"{field}.{name}", value, "a probability from 0 to 1")
-        check(self.max_images >= 0, f"{field}.max_images", self.max_images, "at least 0")
-        check(self.loss_weight >= 0, f"{field}.loss_weight", self.loss_weight, "at least 0")
-        check(
-            self.batch_size % self.microbatches == 0,
-            f"{field}.microbatches",
-            self.microbatches,
-            f"a divisor of batch_size {self.batch_size}",
-        )
-        check_choice(f"{field}.split", self.split, ("train", "validation", "test"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -184,11 +137,13 @@ class EvaluationConfig:
     """What `flamingo_jax.evaluate` measures.
 
     Attributes:
-      tasks: task names, as in results.jsonl ("captioning", "naming", ...).
+      tasks: task names, as in results.jsonl ("captioning", "naming", ...), those of `benchmarks`
+        among them.
       shots: numbers of shots; 0 means two text-only examples (paper, section 4.2).
       selections: how shots are chosen: "random", "rices".
       split: scans that queries and support are made from.
-      num_queries: queries for each number; at least 2, since the control swaps their pictures.
+      num_queries: queries for each number; at least 2, since the control swaps their pictures. Of
+        a benchmark at most all that it has.
       more_queries: numbers that take more of them.
       num_support: examples that random selection and RICES choose from.
       batch_size: prompts decoded together.
@@ -196,6 +151,7 @@ class EvaluationConfig:
       length_penalty: exponent of the beam's length normalisation; 0 is the plain sum.
       max_decode_length: tokens generated at most, `<EOC>` included.
       seed: seed of queries, support and selection.
+      benchmarks: tasks that are asked from files.
     """
 
     tasks: tuple[str, ...] = ()
@@ -210,6 +166,7 @@ class EvaluationConfig:
     length_penalty: float = 0.0
     max_decode_length: int = 12
     seed: int = 0
+    benchmarks: tuple[BenchmarkConfig, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "beam_width", "max_decode_length"):
@@ -224,7 +181,7 @@ class EvaluationConfig:
             f"at least {max(most, 2)}, the largest of evaluation.shots",
         )
         check(min(self.shots, default=0) >= 0, "evaluation.shots", self.shots, "none below 0")
-        check_choice("evaluation.split", self.split, ("train", "validation", "test"))
+        check_choice("evaluation.split", self.split, SPLITS)
         for selection in self.selections:
             check_choice("evaluation.selections", selection, SELECTIONS)
 
@@ -243,6 +200,10 @@ class RunConfig:
       init_from: where the parameters start: a run folder of this stage, a folder of saved
         parameters, or the name of a packaged one; empty: random.
       label_smoothing: of the contrastive softmax (paper, appendix B.1.3: 0.1).
+      round_robin: visits one dataset a step, in turn, instead of all of them (ablation of the
+        paper, table 3 (ii)).
+      data_dir: folder, local or gs://, that relative paths of datasets and benchmarks lie in.
+      reader_threads: threads that make the examples of one dataset; 0: one for each core.
     """
 
     stage: str
@@ -257,6 +218,9 @@ class RunConfig:
     log_every_steps: int = 10
     init_from: str = ""
     label_smoothing: float = 0.0
+    round_robin: bool = False
+    data_dir: str = ""
+    reader_threads: int = 0
     frozen: FrozenConfig = FrozenConfig()
     unfrozen: UnfrozenConfig = UnfrozenConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -265,6 +229,7 @@ class RunConfig:
         check_choice("stage", self.stage, STAGES)
         check(self.steps >= 1, "steps", self.steps, "at least 1")
         check(self.log_every_steps >= 1, "log_every_steps", self.log_every_steps, "at least 1")
+        check(self.reader_threads >= 0, "reader_threads", self.reader_threads, "at least 0")
         check(len(self.data) >= 1, "data", "()", "at least one dataset")
         names = [dataset.name for dataset in self.data]
         check(len(set(names)) == len(names), "data", ", ".join(names), "datasets of unique names")
@@ -278,6 +243,12 @@ class RunConfig:
                 f"a multiple of mesh.replica * mesh.data {parts}",
             )
         self._check_parts()
+
+    def datasets_of_step(self, step: int) -> tuple[DatasetConfig, ...]:
+        """The datasets that a step (counted from 0) visits: all, or the one whose turn it is."""
+        if not self.round_robin:
+            return self.data
+        return (self.data[step % len(self.data)],)
 
     def _check_parts(self) -> None:
         needed = {
@@ -305,7 +276,26 @@ def resolve(config: Mapping[str, Any]) -> RunConfig:
     plain = dict(config.to_dict() if hasattr(config, "to_dict") else config)
     run: RunConfig = build(RunConfig, _gather_model(plain), "config")
     longest = max(dataset.num_frames for dataset in run.data)
-    return replace(run, model=derive_sizes(run.model, longest))
+    vision_encoder = run.model.vision_encoder
+    image_size = vision_encoder.image_size if vision_encoder else 0
+    data = tuple(
+        replace(
+            dataset,
+            image_size=dataset.image_size or image_size,
+            data_dir=dataset.data_dir or run.data_dir,
+        )
+        for dataset in run.data
+    )
+    benchmarks = tuple(
+        replace(benchmark, data_dir=benchmark.data_dir or run.data_dir)
+        for benchmark in run.evaluation.benchmarks
+    )
+    return replace(
+        run,
+        data=data,
+        model=derive_sizes(run.model, longest),
+        evaluation=replace(run.evaluation, benchmarks=benchmarks),
+    )
 
 
 def _gather_model(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def main(config: RunConfig) -> int:
     # Loads JAX, which takes seconds: not for a misspelt field.
     with command_line.quiet_loading():
         from flamingo_jax.planning import report
+        from flamingo_jax.planning.turns import largest_turn
 
-    description = report.describe(config)
+    description = report.describe(largest_turn(config))
     print(report.to_json(description) if JSON.value else report.to_text(description))
     return 0
 

@@ -43,6 +43,7 @@ def main(config: RunConfig, workdir: Path) -> int:
         from flamingo_jax.sharding.mesh import make_mesh
         from flamingo_jax.tables.plot import write_plot
         from flamingo_jax.tables.render import write_table
+        from flamingo_jax.tables.tasks import FEW_SHOT_TASKS
         from flamingo_jax.training import stages
 
     mesh = make_mesh(config.mesh)
@@ -58,7 +59,8 @@ def main(config: RunConfig, workdir: Path) -> int:
     print(f"evaluated in {time.monotonic() - start:.0f}s")
     print(f"results: {folder / _RESULTS}")
     print(f"table:   {folder / _TABLE}")
-    if any(task not in runner.TWO_TOWER_TASKS for task in config.evaluation.tasks):
+    # The plot has a panel for each of these tasks; others are in the table alone.
+    if any(task.name in config.evaluation.tasks for task in FEW_SHOT_TASKS):
         write_plot(folder / _RESULTS, folder / _PLOT, split=config.evaluation.split)
         print(f"plot:    {folder / _PLOT}")
     return 0
@@ -72,11 +74,14 @@ def _few_shot_model(trained: Trained, config: RunConfig, mesh: Mesh) -> FewShotM
     from flamingo_jax.models import build
 
     check_config(_identity(trained.config), _identity(config), ignored=())
+    vision_encoder = trained.config.model.vision_encoder
+    assert vision_encoder is not None, "every config of the flamingo stage has one"
     return FewShotModel(
         functions=build.build_flamingo(trained.config.model),
         params=trained.params,
         mesh=mesh,
         vocabulary=vocabulary.load(trained.config.vocabulary),
+        image_size=vision_encoder.image_size,
         checkpoint=_name(trained),
     )
 

@@ -51,7 +51,9 @@ def main(config: RunConfig) -> int:
         from flamingo_jax.planning import plan_report
         from flamingo_jax.planning.compiled import CompiledStep, compile_step
         from flamingo_jax.planning.suggest import suggest
+        from flamingo_jax.planning.turns import largest_turn
 
+    config = largest_turn(config)
     devices = topologies.devices(topology)
     start = time.monotonic()
 

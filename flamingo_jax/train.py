@@ -21,15 +21,28 @@ def main(config: RunConfig, workdir: Path) -> int:
     # These load JAX and TensorFlow, which takes seconds: not for a misspelt field.
     with command_line.quiet_loading():
         from flamingo_jax.data import mixtures, vocabulary
+        from flamingo_jax.data.bad_samples import Tally
         from flamingo_jax.training.loop import train
         from flamingo_jax.training.stages import make_stage
 
     pieces = vocabulary.load(config.vocabulary)
+    tallies = {dataset.name: Tally(dataset.name, dataset.max_bad_share) for dataset in config.data}
     datasets = {
-        dataset.name: functools.partial(mixtures.batches, dataset, pieces, config.stage)
+        dataset.name: functools.partial(
+            mixtures.batches,
+            dataset,
+            pieces,
+            config.stage,
+            num_threads=config.reader_threads,
+            tally=tallies[dataset.name],
+        )
         for dataset in config.data
     }
-    return train(config, workdir, make_stage(config, workdir), datasets)
+
+    def data_metrics() -> dict[str, float]:
+        return {name: n for tally in tallies.values() for name, n in tally.metrics().items()}
+
+    return train(config, workdir, make_stage(config, workdir), datasets, data_metrics)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def wrong(change: dict[str, Any], stage: str = "flamingo") -> str:
             " did you mean config.optimizer.learning_rate?",
         ),
         ({"data.0.batchsize": 1}, "did you mean config.data[0].batch_size?"),
-        ({"zzz": 1}, "the fields of config are checkpoint, data, evaluation"),
+        ({"zzz": 1}, "the fields of config are checkpoint, data, data_dir, evaluation"),
         ({"steps": "many"}, "config.steps is 'many': expected int"),
         ({"steps": True}, "config.steps is True: expected int"),
         ({"steps": 1.5}, "config.steps is 1.5: expected int"),

@@ -28,7 +28,12 @@ ALLOWED: Mapping[str, Sequence[str]] = {
     "config_fields": ("core.errors",),
     "config_model": ("config_fields",),
     "config_optimizer": ("config_fields",),
-    "config": ("config_fields", "config_model", "config_optimizer", "core"),
+    "config_benchmark": ("config_fields",),
+    "config_data": ("config_fields",),
+    "config": (
+        "config_benchmark", "config_data", "config_fields", "config_model", "config_optimizer",
+        "core",
+    ),
     "sharding": ("config", "core"),
     "weights": ("config", "core"),
     "models": ("config", "core", "sharding.logical", "data.schema"),
@@ -39,6 +44,10 @@ ALLOWED: Mapping[str, Sequence[str]] = {
         "config", "core", "sharding", "models", "data", "checkpoint", "evaluation.results",
     ),
     "planning": ("config", "core", "sharding", "models", "training", "data.schema"),
+    "picture_embedder": (
+        "config", "core", "data", "evaluation", "models", "preparation", "sharding", "training",
+    ),
+    "preparation": ("config", "config_fields", "core", "data"),
     "tables": ("core", "evaluation.results"),
     # The entry points' flags: in nobody's row, and the one place that resolves a config.
     "command_line": ("config", "config_fields", "core", "training.interruption"),

@@ -78,7 +78,10 @@ def pairs_from_laion(config: dict[str, Any]) -> None:
     """
     for number, dataset in enumerate(config["data"]):
         if dataset["name"] in ("align", "ltip"):
-            new = {"name": f"laion_{dataset['name']}", "source": "laion_400m"}
+            laion = full_size.dataset("laion_400m")
+            new = {"name": f"laion_{dataset['name']}"} | {
+                field: laion[field] for field in ("source", "paths")
+            }
             config["data"][number] = dataset | new
 
 

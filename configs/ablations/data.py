@@ -5,7 +5,7 @@
 Rows and the overall score of v2 (baseline 70.7):
   `without_vtp` 67.3; `without_pairs` 60.9 (neither ALIGN nor LTIP); `laion` 66.4 (LAION-400M in
   place of both); `without_m3w` 53.4; `m3w_only` 50.7 (v1's score over seven tasks, baseline 68.4).
-LAION-400M is read from a source named laion_400m, for which no reader is registered yet.
+LAION-400M is read from shards as img2dataset writes them, in the folder laion_400m.
 
 All else is that of configs/ablations/base.py, which says what to expect and on what hardware.
 """

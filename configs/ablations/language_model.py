@@ -4,7 +4,7 @@
 
 Row and overall score (baseline, MassiveText: 70.7): `c4` 62.8, the language model trained on C4.
 Only the folder that it is taken from differs; a run of configs/language_model.py on C4 makes it:
---config.data[0].source=c4 --workdir=runs/c4 (no reader for c4 is registered yet).
+"--config.data[0].paths=('c4/*.jsonl',)" --workdir=runs/c4.
 
 All else is that of configs/ablations/base.py, which says what to expect and on what hardware.
 """

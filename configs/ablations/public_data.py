@@ -4,8 +4,7 @@
 
 Rows and overall score (baseline 3.2B, 70.7): `laion_only` 54.7, LAION-400M as the only data set;
 `m3w_laion_vtp` 64.9, LAION-400M in place of ALIGN and LTIP. Both see through CLIP ViT-L/14 at 224
-pixels: 3.1B parameters. The source laion_400m has no reader yet, nor can CLIP's published weights
-be loaded.
+pixels: 3.1B parameters. CLIP's published weights cannot be loaded yet.
 
 All else is that of configs/ablations/base.py, which says what to expect and on what hardware.
 """

@@ -16,8 +16,19 @@ MAY_DIFFER = (
     "model.remat",
     "model.vision_encoder.images_at_once",
     "evaluation",
+    "data_dir",
+    "reader_threads",
 )
 """Config fields that change nothing in what the saved arrays and data positions mean."""
+
+MAY_DIFFER_IN_DATASETS = (
+    "microbatches",
+    "data_dir",
+    "options.images",
+    "options.index_dir",
+    "max_bad_share",
+)
+"""The same of every dataset: its files may have moved, but not changed."""
 
 _ABSENT = object()
 

@@ -9,9 +9,11 @@ H W pixels, C = 3 colours, T tokens):
 | `text`        | int32   | B T         | token ids, `PAD_ID` after the last                       |
 | `media_index` | int32   | B T         | phi: picture that a token may see; 0 none, i the i-th    |
 | `loss_weight` | float32 | B T         | weight of predicting `text[t]` from what is before it    |
+| `segment`     | int32   | B T         | document that a token belongs to, from 1; 0 padding      |
 
-A language-model batch has `text` and `loss_weight`, a contrastive one `media` (I = F = 1) and
-`text`. Source: paper section 3.2 and appendix A.1 (model inputs per example).
+A batch of text alone has `text` and `loss_weight`, in the Flamingo stage too; and `segment` if its
+rows hold several documents, which do not see each other. A contrastive batch has `media` (I = F =
+1) and `text`. Source: paper section 3.2 and appendix A.1 (model inputs per example).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ MEDIA = "media"
 TEXT = "text"
 MEDIA_INDEX = "media_index"
 LOSS_WEIGHT = "loss_weight"
+SEGMENT = "segment"
 
 PAD_ID = 0
 EOS_ID = 1

@@ -32,6 +32,7 @@ class FewShotModel:
       params: all parameters, placed on `mesh`.
       mesh: of the evaluation.
       vocabulary: of its language model.
+      image_size: side of the pictures that it takes, in pixels.
       checkpoint: names it in results.
     """
 
@@ -39,6 +40,7 @@ class FewShotModel:
     params: Params
     mesh: Mesh
     vocabulary: Vocabulary
+    image_size: int
     checkpoint: str
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
@@ -11,7 +13,7 @@ from jax.sharding import Mesh
 from flamingo_jax.data import schema
 from flamingo_jax.evaluation import rices
 from flamingo_jax.models.build import FlamingoFunctions, Params
-from flamingo_jax.sharding.logical import DATA
+from flamingo_jax.sharding.logical import DATA, REPLICA
 from flamingo_jax.sharding.rules import to_global
 
 _FRAMES_OF_A_BATCH = 64
@@ -42,17 +44,42 @@ class PictureEncoder:
         self._encode_features = jax.jit(functions.encode_features)
         self._resample = jax.jit(functions.resample)
 
-    def __call__(self, media_NFHWC: np.ndarray) -> Pictures:
-        """Encodes pictures or clips, uint8 [N, F, H, W, 3]."""
-        N, F = media_NFHWC.shape[:2]
-        frames = media_NFHWC.reshape(N * F, 1, 1, *media_NFHWC.shape[2:])
-        size = _FRAMES_OF_A_BATCH * self._mesh.shape[DATA]
-        features = in_batches(self._mesh, self._params, self._encode_features, frames, size)
-        features_NFPD = features.reshape(N, F, *features.shape[-2:])
-        latents = in_batches(
-            self._mesh, self._params, self._resample, features_NFPD[:, None], size // F or 1
-        )
-        return Pictures(latents=latents[:, 0], pooled=rices.pool(features_NFPD))
+    @property
+    def _num_devices(self) -> int:
+        """Over which batches are split."""
+        return self._mesh.shape[REPLICA] * self._mesh.shape[DATA]
+
+    def media_at_once(self, num_frames: int) -> int:
+        """How many pictures or clips of so many frames are a batch."""
+        return max(_FRAMES_OF_A_BATCH // num_frames, 1) * self._num_devices
+
+    def __call__(self, media: Iterable[np.ndarray]) -> Pictures:
+        """Encodes pictures or clips.
+
+        Args:
+          media: at least one, each uint8 [F, H, W, 3] and all of one shape. A batch is taken at a
+            time, so that pixels and features of no more than one are in memory.
+        """
+        media = iter(media)
+        first = next(media)
+        media = itertools.chain([first], media)
+        F = len(first)
+        num_devices = self._num_devices
+        num_media = self.media_at_once(F)
+        latents, pooled = [], []
+        while batch := list(itertools.islice(media, num_media)):
+            media_NFHWC = np.stack(batch)
+            frames = media_NFHWC.reshape(-1, 1, 1, *media_NFHWC.shape[2:])
+            size = _FRAMES_OF_A_BATCH * num_devices
+            features = in_batches(self._mesh, self._params, self._encode_features, frames, size)
+            features_NFPD = features.reshape(len(batch), F, *features.shape[-2:])
+            latents.append(
+                in_batches(
+                    self._mesh, self._params, self._resample, features_NFPD[:, None], num_media
+                )
+            )
+            pooled.append(rices.pool(features_NFPD))
+        return Pictures(latents=np.concatenate(latents)[:, 0], pooled=np.concatenate(pooled))
 
 
 def in_batches(

@@ -7,11 +7,10 @@ pictures, on the same texts.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from flamingo_jax.config import EvaluationConfig
 from flamingo_jax.core.errors import UserError
@@ -23,7 +22,7 @@ from flamingo_jax.evaluation.prompts import Prompt, Shape, plan_shapes, swap_pic
 from flamingo_jax.evaluation.results import Result
 from flamingo_jax.evaluation.scoring import Score
 from flamingo_jax.evaluation.task import RANK, Task
-from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS
+from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS, make_task
 
 TWO_TOWER_TASKS = (contrastive.ZERO_SHOT_CLASSIFICATION, contrastive.RETRIEVAL)
 
@@ -122,7 +121,14 @@ def evaluate(
 
 
 def _check_tasks(config: EvaluationConfig) -> None:
-    known = (*FEW_SHOT_TASKS, *TWO_TOWER_TASKS)
+    own = (*FEW_SHOT_TASKS, *TWO_TOWER_TASKS)
+    benchmarks = tuple(benchmark.name for benchmark in config.benchmarks)
+    known = (*own, *benchmarks)
+    if len(set(known)) < len(known):
+        raise UserError(
+            f"config.evaluation.benchmarks have the names {', '.join(benchmarks)}: expected unique"
+            f" ones, and none of {', '.join(own)}"
+        )
     for task in (*config.tasks, *(entry.task for entry in config.more_queries)):
         if task not in known:
             raise UserError(
@@ -142,20 +148,23 @@ def _cells(config: EvaluationConfig, model: FewShotModel) -> Iterator[_Cell]:
     """Encodes the pictures of every few-shot task and makes its prompts."""
     encoder = PictureEncoder(model.functions, model.params, model.mesh)
     for name in config.tasks:
-        if name not in FEW_SHOT_TASKS:
+        if name in TWO_TOWER_TASKS:
             continue
         start = time.monotonic()
-        task = FEW_SHOT_TASKS[name](config.seed, config.split, config.num_support)
+        task = make_task(name, config, model.image_size)
         kinds = [(0, NONE)] if 0 in config.shots else []
         kinds += [(s, way) for s in config.shots if s for way in config.selections]
         counts = [_num_queries(config, name, shots, way) for shots, way in kinds]
-        queries = [task.query(index).frames for index in range(max(counts, default=0))]
-        if not queries:
+        if task.num_queries is not None:
+            counts = [min(count, task.num_queries) for count in counts]
+        if not counts:
             continue
-        media = np.concatenate(
-            [task.render("support", task.support), task.render("query", queries)]
+        pictures = encoder(
+            itertools.chain(
+                map(task.support_media, range(task.num_support)),
+                map(task.query_media, range(max(counts))),
+            )
         )
-        pictures = encoder(media)
         similarity_QS = pictures.pooled[task.num_support :] @ pictures.pooled[: task.num_support].T
         for (shots, selection), count in zip(kinds, counts, strict=True):
             prompts = fewshot.make_prompts(
@@ -165,20 +174,22 @@ def _cells(config: EvaluationConfig, model: FewShotModel) -> Iterator[_Cell]:
                 task=task, pictures=pictures, shots=shots, selection=selection, prompts=prompts
             )
         seconds = time.monotonic() - start
-        print(f"{name}: {len(media)} pictures encoded in {seconds:.0f}s", flush=True)
+        print(f"{name}: {len(pictures.latents)} pictures encoded in {seconds:.0f}s", flush=True)
 
 
 def _score(answerer: Answerer, cell: _Cell, shape: Shape, images: str) -> list[Score]:
     """Runs a cell with real or swapped pictures; the order of scores is that of the metrics."""
     task = cell.task
     prompts = cell.prompts if images == "real" else swap_pictures(cell.prompts)
-    answers = [task.query(index).answer for index in range(len(prompts))]
+    queries = [task.query(index) for index in range(len(prompts))]
     latents = cell.pictures.latents
     if task.decode == RANK:
         scores_QC = answerer.rank(prompts, latents, shape, task.candidates)
+        answers = [query.answer for query in queries]
         return [scoring.score_rankings(scores_QC, task.candidates, answers)]
     texts = answerer.generate(prompts, latents, shape)
-    return [scoring.score_texts(metric, texts, answers) for metric in task.metrics]
+    references = [query.references for query in queries]
+    return [scoring.score_texts(metric, texts, references) for metric in task.metrics]
 
 
 class _Remaining:

@@ -14,7 +14,7 @@ from flamingo_jax.evaluation.metrics.standard_error import standard_error
 from flamingo_jax.evaluation.metrics.vqa_accuracy import vqa_accuracy
 
 NUM_VQA_ANSWERS = 10
-"""The VQA metric counts the answers of ten people; here all ten give the one right answer."""
+"""The VQA metric counts the answers of ten people; where one is right, all ten gave it."""
 
 
 class Score(NamedTuple):
@@ -26,23 +26,26 @@ class Score(NamedTuple):
     n: int
 
 
-def score_texts(metric: str, predictions: Sequence[str], answers: Sequence[str]) -> Score:
+def score_texts(
+    metric: str, predictions: Sequence[str], references: Sequence[Sequence[str]]
+) -> Score:
     """Scores generated texts.
 
     Args:
       metric: "exact_match", "vqa_accuracy" or "cider".
       predictions: one text a query.
-      answers: the right text of each.
+      references: the right texts of each, one or more.
 
     Raises:
       KeyError: no such metric.
     """
     scorers = {
-        "exact_match": lambda: exact_match(predictions, [[text] for text in answers]),
+        "exact_match": lambda: exact_match(predictions, references),
         "vqa_accuracy": lambda: vqa_accuracy(
-            predictions, [[text] * NUM_VQA_ANSWERS for text in answers]
+            predictions,
+            [texts if len(texts) > 1 else [*texts] * NUM_VQA_ANSWERS for texts in references],
         ),
-        "cider": lambda: cider(predictions, [[text] for text in answers]),
+        "cider": lambda: cider(predictions, references),
     }
     return summarise(metric, scorers[metric]())
 

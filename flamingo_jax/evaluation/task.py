@@ -1,7 +1,7 @@
 """What an evaluation task is: queries, what is said about support pictures, decoding, metrics.
 
-A task of the embedded world draws its examples by number: query `index` and support picture `row`
-are pure functions of (seed, task, split, number), so that a query and its shots are the same in
+A task has its examples by number: query `index` and support picture `row` are functions of the
+task, its seed, its split and the number alone, so that a query and its shots are the same in
 whatever order, batch or process they are asked for.
 """
 
@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import functools
-from collections.abc import Sequence
 
 import numpy as np
 
-from flamingo_jax.data import scenes, seeds
-
-Frames = tuple[scenes.Scene, ...]
-"""A picture (one frame) or a clip."""
+from flamingo_jax.data import seeds
 
 OUTPUT = "Output:"
 """Leads up to the answer of all tasks but question answering (paper, appendix B.1.5)."""
@@ -34,19 +29,30 @@ class Query:
     """What is asked.
 
     Attributes:
-      frames: the picture or clip.
-      lead: the text between its tag and the answer, without the space before the answer.
-      answer: the right answer.
+      lead: the text between the picture's tag and the answer, without the space before the answer;
+        empty where the answer follows the tag at once.
+      answer: the right answer, as a shot would give it.
+      other_answers: what is right as well, as far as people were asked.
     """
 
-    frames: Frames
     lead: str
     answer: str
+    other_answers: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """What is said about the picture, answer included, as training texts say it."""
-        return f"{self.lead} {self.answer}"
+        return said(self.lead, self.answer)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All right answers, for the metrics."""
+        return (self.answer, *self.other_answers)
+
+
+def said(lead: str, answer: str) -> str:
+    """An answer behind its lead: "Output: red", or "red" without one."""
+    return f"{lead} {answer}" if lead else answer
 
 
 class Task(abc.ABC):
@@ -57,22 +63,22 @@ class Task(abc.ABC):
       decode: `GENERATE` (open-ended, beam search) or `RANK` (closed, log-likelihood of each of
         `candidates`).
       metrics: names of what is reported.
-      num_frames: frames of a picture; 1 for stills.
       candidates: the possible answers of a closed task.
+      num_queries: how many there are; None if they never end.
     """
 
     name: str
     decode: str = GENERATE
     metrics: tuple[str, ...] = ("exact_match",)
-    num_frames: int = 1
     candidates: tuple[str, ...] = ()
+    num_queries: int | None = None
 
     def __init__(self, seed: int, split: str, num_support: int) -> None:
         """Draws nothing yet.
 
         Args:
-          seed: of all examples.
-          split: of the scans that the pictures show.
+          seed: of all that is drawn.
+          split: of the pictures.
           num_support: pictures that shots are chosen from.
         """
         self.seed = seed
@@ -81,14 +87,25 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def query(self, index: int) -> Query:
-        """Query number `index`; its picture is none of the support."""
+        """Query number `index`."""
+
+    @abc.abstractmethod
+    def query_media(self, index: int) -> np.ndarray:
+        """The picture or clip of query `index`: uint8 [F, H, W, 3], made or read anew."""
+
+    @abc.abstractmethod
+    def support_media(self, row: int) -> np.ndarray:
+        """Support picture or clip `row`: uint8 [F, H, W, 3], made or read anew."""
 
     @abc.abstractmethod
     def shot_text(self, index: int, row: int) -> str:
         """What the prompt of query `index` says about support picture `row`, answer included."""
 
     def groups(self, index: int) -> tuple[np.ndarray, ...]:
-        """Rows of the support that may be shots of query `index`, in groups dealt out evenly."""
+        """Rows of the support that may be shots of query `index`, in groups dealt out evenly.
+
+        The query's own picture is in none of them.
+        """
         del index
         return (np.arange(self.num_support),)
 
@@ -100,59 +117,7 @@ class Task(abc.ABC):
         rows = random.permutation(self.num_support)[:NUM_TEXT_EXAMPLES]
         return tuple(self.shot_text(index, int(row)) for row in rows)
 
-    @functools.cached_property
-    def support(self) -> tuple[Frames, ...]:
-        """The pictures that shots are chosen from."""
-        return tuple(
-            self.draw_support(self.generator("support", row), row)
-            for row in range(self.num_support)
-        )
-
-    def draw_support(self, random: np.random.Generator, row: int) -> Frames:
-        """Draws support picture `row`."""
-        del row
-        return self.draw_frames(random)
-
-    def draw_frames(self, random: np.random.Generator) -> Frames:
-        """Draws a picture or clip."""
-        return (scenes.sample_scene(random, self.split),)
-
-    def draw_outside_support(self, random: np.random.Generator, digit: int | None = None) -> Frames:
-        """Draws the picture of a query: not one of the support, of class `digit` if given."""
-        while True:
-            frames = (
-                self.draw_frames(random)
-                if digit is None
-                else (scenes.sample_scene(random, self.split, digit=digit),)
-            )
-            if frames not in self._support_set:
-                return frames
-
-    @functools.cached_property
-    def _support_set(self) -> frozenset[Frames]:
-        return frozenset(self.support)
-
     def generator(self, role: str, index: int) -> np.random.Generator:
         """The random generator of one thing: its `role` in this task, and its number."""
         stream = f"evaluation/{self.name}/{role}"
         return seeds.generator(self.seed, stream, self.split, index)
-
-    def render(self, role: str, media: Sequence[Frames]) -> np.ndarray:
-        """Paints pictures; the pixel noise of each depends on its role and number.
-
-        Args:
-          role: "support" or "query".
-          media: the pictures numbered from 0.
-
-        Returns:
-          uint8 [I, F, H, W, 3].
-        """
-        return np.stack(
-            [
-                np.stack([scenes.render(frame, self.split, random) for frame in frames])
-                for frames, random in (
-                    (frames, self.generator(f"{role}/pixels", number))
-                    for number, frames in enumerate(media)
-                )
-            ]
-        )

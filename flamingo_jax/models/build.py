@@ -18,9 +18,11 @@ import jax.numpy as jnp
 from flamingo_jax.config import ModelConfig, VisionConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import schema
-from flamingo_jax.models.flamingo import Cache, FlamingoDecoder, extend_text
+from flamingo_jax.models.cache import AnswerCache, AnswerPlace, PromptCache
+from flamingo_jax.models.flamingo import BLOCKS, FlamingoDecoder, decoder_stacks
 from flamingo_jax.models.induction_initialization import induction_initialization
-from flamingo_jax.models.language_model import LanguageModel
+from flamingo_jax.models.language_model import LanguageModel, output_logits
+from flamingo_jax.models.layers_apart import take_apart
 from flamingo_jax.models.resamplers import make_resampler
 from flamingo_jax.models.two_tower import TwoTower
 from flamingo_jax.models.variants import vision_variant
@@ -44,11 +46,16 @@ class FlamingoFunctions:
         forward: (params, text [B, T], media_index [B, T], latents) -> logits float32 [B, T, V+1].
         activations: arguments as `forward` -> (normalised activations [B, T, D] behind the last
             layer, the output embedding's two parts [V, D] and [1, D]): what `forward` multiplies.
-        prefill: (params, text [B, T], length [B], media_index [B, T], latents, cache_length) ->
+        text_activations: (params, text [B, T], segment [B, T] or None) -> the same of text without
+            pictures; `segment` as in `LanguageModelFunctions`.
+        prefill: (params, text [B, T], length [B], media_index [B, T], latents, max_length) ->
             (logits float32 [B, V+1] after the last of the `length` tokens, cache). Prompts are
-            padded on the right.
-        decode_step: (params, token [B], position [B], media_index [B], cache) -> (logits
-            [B, V+1], cache).
+            padded on the right; `max_length` is of prompt and answer together, T included.
+        go_on: (params, token [B, T], place, cache, answers) -> (logits float32 [B, T, V+1],
+            answers): tokens of any number of answers to each prompt, see `models.cache`; answers
+            start as `start_answers(cache, num_slots)`.
+        layers_apart: params -> params for `prefill` and `go_on` in which every layer of the decoder
+            has arrays of its own, see `models.layers_apart`.
         end_of_chunk_id: the id of `<EOC>`.
     """
 
@@ -59,8 +66,10 @@ class FlamingoFunctions:
     activations: Callable[
         [Params, jax.Array, jax.Array, jax.Array], tuple[jax.Array, tuple[jax.Array, jax.Array]]
     ]
-    prefill: Callable[..., tuple[jax.Array, Cache]]
-    decode_step: Callable[..., tuple[jax.Array, Cache]]
+    text_activations: Callable[..., tuple[jax.Array, tuple[jax.Array, jax.Array]]]
+    prefill: Callable[..., tuple[jax.Array, PromptCache]]
+    go_on: Callable[..., tuple[jax.Array, AnswerCache]]
+    layers_apart: Callable[[Params], Params]
     end_of_chunk_id: int
 
     def encode_media(self, params: Params, media_BIFHWC: jax.Array) -> jax.Array:
@@ -70,10 +79,20 @@ class FlamingoFunctions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LanguageModelFunctions:
-    """The language model alone: init(rng) -> params; forward(params, text [B, T]) -> logits."""
+    """The language model alone.
+
+    Attributes:
+        init: rng -> params.
+        forward: (params, text [B, T], segment [B, T] or None) -> logits float32 [B, T, V].
+            `segment` is the document of each token in rows that hold several, which do not see each
+            other; without it a row is one document.
+        activations: arguments as `forward` -> (normalised activations [B, T, D] behind the last
+            layer, (output embedding [V, D],)): what `forward` multiplies.
+    """
 
     init: Callable[[jax.Array], Params]
-    forward: Callable[[Params, jax.Array], jax.Array]
+    forward: Callable[..., jax.Array]
+    activations: Callable[..., tuple[jax.Array, tuple[jax.Array]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +130,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         lambda features: make_resampler(resampler_config, "resampler", config.unroll)(features)
     )
 
-    def make_decoder() -> FlamingoDecoder:
+    def make_decoder(*, apart: bool = False) -> FlamingoDecoder:
         return FlamingoDecoder(
             language_model,
             cross_attention,
@@ -119,10 +138,12 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
             dtype,
             config.remat,
             config.unroll,
+            apart=apart,
         )
 
     decoder = _pure(lambda *arguments, **named: make_decoder()(*arguments, **named))
-    trunk = _pure(lambda *arguments: make_decoder().activations(*arguments)[:2])
+    trunk = _pure(lambda *arguments, **named: make_decoder().activations(*arguments, **named))
+    stack_names = {s.name for s in decoder_stacks(language_model.num_layers, cross_attention)}
 
     def encode_features(params: Params, media_BIFHWC: jax.Array) -> jax.Array:
         B, I, F, H, W, C = media_BIFHWC.shape
@@ -144,42 +165,28 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
     def forward(
         params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
     ) -> jax.Array:
-        return decoder.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)[0]
+        return decoder.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
 
     def activations(
         params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         return trunk.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
 
-    def prefill(
-        params: Params,
-        text_BT: jax.Array,
-        length_B: jax.Array,
-        media_index_BT: jax.Array,
-        latents_BIRD: jax.Array,
-        cache_length: int,
-    ) -> tuple[jax.Array, Cache]:
-        logits_BTV, cache = decoder.apply(
-            _cast(params, dtype), text_BT, media_index_BT, latents_BIRD
-        )
-        last = jnp.take_along_axis(logits_BTV, length_B[:, None, None] - 1, axis=1)[:, 0]
-        return last, extend_text(cache, cache_length)
+    def text_activations(
+        params: Params, text_BT: jax.Array, segment_BT: jax.Array | None = None
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        return trunk.apply(_cast(params, dtype), text_BT, segment_BT=segment_BT)
 
-    def decode_step(
-        params: Params,
-        token_B: jax.Array,
-        position_B: jax.Array,
-        media_index_B: jax.Array,
-        cache: Cache,
-    ) -> tuple[jax.Array, Cache]:
-        logits_BTV, cache = decoder.apply(
-            _cast(params, dtype),
-            token_B[:, None],
-            media_index_B[:, None],
-            position_BT=position_B[:, None],
-            cache=cache,
-        )
-        return logits_BTV[:, 0], cache
+    def is_apart(params: Params) -> bool:
+        return not any(path.split("/")[0] in stack_names for path in params)
+
+    def prefill(params: Params, *arguments: Any) -> tuple[jax.Array, PromptCache]:
+        run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).prefill(*inputs))
+        return run.apply(_cast(params, dtype), *arguments)
+
+    def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:
+        run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).go_on(*inputs))
+        return run.apply(_cast(params, dtype), *arguments)
 
     def init(rng: jax.Array) -> Params:
         vision_rng, resampler_rng, decoder_rng = jax.random.split(rng, 3)
@@ -202,8 +209,10 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         resample=resample,
         forward=forward,
         activations=activations,
+        text_activations=text_activations,
         prefill=prefill,
-        decode_step=decode_step,
+        go_on=go_on,
+        layers_apart=lambda params: take_apart(params, stack_names, BLOCKS),
         end_of_chunk_id=schema.end_of_chunk_id(language_model.vocabulary_size),
     )
 
@@ -213,7 +222,9 @@ def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
     language_model = _required(config.language_model, "language_model", "language")
     dtype = jnp.dtype(config.precision.compute)
     model = _pure(
-        lambda text: LanguageModel(language_model, dtype, config.remat, name="language_model")(text)
+        lambda text, segment=None: LanguageModel(
+            language_model, dtype, config.remat, name="language_model"
+        )(text, segment)
     )
 
     def init(rng: jax.Array) -> Params:
@@ -222,9 +233,21 @@ def build_language_model(config: ModelConfig) -> LanguageModelFunctions:
             params = induction_initialization(params, language_model)
         return params
 
+    def forward(
+        params: Params, text_BT: jax.Array, segment_BT: jax.Array | None = None
+    ) -> jax.Array:
+        return output_logits(*model.apply(_cast(params, dtype), text_BT, segment_BT))
+
+    def activations(
+        params: Params, text_BT: jax.Array, segment_BT: jax.Array | None = None
+    ) -> tuple[jax.Array, tuple[jax.Array]]:
+        x_BTD, embedding_VD = model.apply(_cast(params, dtype), text_BT, segment_BT)
+        return x_BTD, (embedding_VD,)
+
     return LanguageModelFunctions(
         init=init,
-        forward=lambda params, text_BT: model.apply(_cast(params, dtype), text_BT),
+        forward=forward,
+        activations=activations,
     )
 
 

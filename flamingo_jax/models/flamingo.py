@@ -16,56 +16,25 @@ import jax
 import jax.numpy as jnp
 
 from flamingo_jax.config import CrossAttentionConfig, LanguageModelConfig
-from flamingo_jax.models.cross_attention import CrossAttention
-from flamingo_jax.models.language_model import (
-    Block,
+from flamingo_jax.models.cache import (
+    AnswerCache,
+    AnswerPlace,
+    GroupCache,
+    History,
     KeysAndValues,
-    LanguageModel,
-    output_logits,
+    PromptCache,
+    of_picture,
 )
+from flamingo_jax.models.cross_attention import CrossAttention
+from flamingo_jax.models.language_model import Block, LanguageModel, output_logits
 from flamingo_jax.models.layers.linear import Linear
+from flamingo_jax.models.layers_apart import run_layers
 from flamingo_jax.models.masks import media_mask
 from flamingo_jax.models.rematerialization import remat
 
 
-class GroupCache(NamedTuple):
-    """What decoding keeps of a stack of G groups.
-
-    Attributes:
-        text: keys and values of self-attention, [G, L, B, S, N, K]; every group has some.
-        media: keys and values of the visual tokens, [G, 1, B, M, N, K]; None in a stack without
-            cross-attention.
-    """
-
-    text: KeysAndValues
-    media: KeysAndValues | None
-
-
-# The caches of a decoder's stacks in order.
-Cache = tuple[GroupCache, ...]
-_CACHE_BATCH_AXIS = 2
-_CACHE_TEXT_AXIS = 3
-
-
-def map_rows(function: Callable[[jax.Array], jax.Array], cache: Cache) -> Cache:
-    """Applies a function to every array of a cache, batch axis first: re-orders or repeats rows."""
-
-    def apply(leaf: jax.Array) -> jax.Array:
-        batch_first = jnp.moveaxis(leaf, _CACHE_BATCH_AXIS, 0)
-        return jnp.moveaxis(function(batch_first), 0, _CACHE_BATCH_AXIS)
-
-    return jax.tree.map(apply, cache)
-
-
-def extend_text(cache: Cache, length: int) -> Cache:
-    """Makes room for text of `length` positions, S <= `length`; new slots are zeros."""
-
-    def extend(leaf: jax.Array) -> jax.Array:
-        missing = length - leaf.shape[_CACHE_TEXT_AXIS]
-        widths = [(0, missing if axis == _CACHE_TEXT_AXIS else 0) for axis in range(leaf.ndim)]
-        return jnp.pad(leaf, widths)
-
-    return tuple(part._replace(text=jax.tree.map(extend, part.text)) for part in cache)
+BLOCKS = "language_model"
+"""Name of the stack of frozen blocks in a group."""
 
 
 class Stack(NamedTuple):
@@ -129,6 +98,8 @@ class FlamingoDecoder:
         dtype: jnp.dtype,
         remat_policy: str = "none",
         unroll: int = 1,
+        *,
+        apart: bool = False,
     ) -> None:
         self.language_model = language_model
         self.cross_attention = cross_attention
@@ -136,122 +107,237 @@ class FlamingoDecoder:
         self.dtype = dtype
         self.remat_policy = remat_policy
         self.unroll = unroll
+        self.apart = apart
 
     def __call__(
         self,
         text_BT: jax.Array,
-        media_index_BT: jax.Array,
+        media_index_BT: jax.Array | None = None,
         latents_BIRD: jax.Array | None = None,
-        position_BT: jax.Array | None = None,
-        cache: Cache | None = None,
-    ) -> tuple[jax.Array, Cache]:
+        segment_BT: jax.Array | None = None,
+    ) -> jax.Array:
         """Runs all layers and multiplies with the output embedding.
 
         Args as of `activations`.
 
         Returns:
-            Logits float32 [B, T, V+1], and the cache.
+            Logits float32 [B, T, V+1].
         """
-        x_BTD, embeddings, new_cache = self.activations(
-            text_BT, media_index_BT, latents_BIRD, position_BT, cache
-        )
-        # Two products, so that the vocabulary's logits are those of the language model bit for bit.
-        logits = [output_logits(x_BTD, rows) for rows in embeddings]
-        return jnp.concatenate(logits, axis=-1), new_cache
+        return _logits(*self.activations(text_BT, media_index_BT, latents_BIRD, segment_BT))
 
     def activations(
         self,
         text_BT: jax.Array,
-        media_index_BT: jax.Array,
+        media_index_BT: jax.Array | None = None,
         latents_BIRD: jax.Array | None = None,
-        position_BT: jax.Array | None = None,
-        cache: Cache | None = None,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array], Cache]:
+        segment_BT: jax.Array | None = None,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Runs all layers.
 
         Args:
             text_BT: token ids; V is `<EOC>`.
-            media_index_BT: phi.
-            latents_BIRD: visual tokens of the pictures; needed without `cache`, not read with it.
-            position_BT: positions of the tokens; given exactly when `cache` is.
-            cache: of an earlier call, with room for the tokens.
+            media_index_BT: phi; None if there are no pictures.
+            latents_BIRD: visual tokens of the pictures. None: no pictures, and every token is what
+                it would be with a phi of 0.
+            segment_BT: int32, the document of each token of rows that hold several. None: a row is
+                one document.
 
         Returns:
-            The normalised activations [B, T, D] behind the last layer; the two parts of the output
-            embedding, [V, D] and [1, D]; and the cache: without `cache`, the keys and values of
-            just these tokens and pictures.
+            The normalised activations [B, T, D] behind the last layer, and the two parts of the
+            output embedding, [V, D] and [1, D].
         """
+        has_pictures = latents_BIRD is not None
+        assert has_pictures == (media_index_BT is not None), "phi goes with pictures"
+        model, x_BTD, embeddings = self._embed(text_BT)
+        media_BMD, mask = None, None
+        if latents_BIRD is not None and media_index_BT is not None:
+            media_BMD = self._project_media(latents_BIRD)
+            mask = self._media_mask(media_index_BT, latents_BIRD.shape[1])
+        x_BTD, _ = self._run(
+            model, x_BTD, lambda stack: self._group_function(stack, mask, media_BMD, segment_BT)
+        )
+        return x_BTD, embeddings
+
+    def prefill(
+        self,
+        text_BT: jax.Array,
+        length_B: jax.Array,
+        media_index_BT: jax.Array,
+        latents_BIRD: jax.Array,
+        max_length: int,
+    ) -> tuple[jax.Array, PromptCache]:
+        """Runs prompts, which answers then go on with.
+
+        Args:
+            text_BT: prompts, padded on the right.
+            length_B: int32, tokens of each, at least 1.
+            media_index_BT: phi. Answers have that of their prompt's last token.
+            latents_BIRD: visual tokens of the pictures.
+            max_length: of prompt (T) and answer together.
+
+        Returns:
+            Logits float32 [B, V+1] behind the last token of each prompt, and what is to be kept.
+        """
+        model, x_BTD, embeddings = self._embed(text_BT)
+        mask = self._media_mask(media_index_BT, latents_BIRD.shape[1])
+        media_BMD = self._project_media(latents_BIRD)
+        x_BTD, stacks = self._run(
+            model,
+            x_BTD,
+            lambda stack: self._group_function(stack, mask, media_BMD, num_distances=max_length),
+        )
+        last_B = length_B - 1
+        phi_B = jnp.take_along_axis(media_index_BT, last_B[:, None], axis=1)[:, 0]
+        if self._attends_to_all:
+            media_mask = jnp.take_along_axis(mask, last_B[:, None, None, None], axis=2)
+        else:
+            # Answers see one picture: the others' keys and values need not be read for each token.
+            stacks = self._keep_picture(stacks, phi_B)
+            shape = (len(length_B), 1, 1, self.num_latents)
+            media_mask = jnp.broadcast_to((phi_B > 0)[:, None, None, None], shape)
+        x_BD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)[:, 0]
+        return _logits(x_BD, embeddings), PromptCache(length_B, media_mask, stacks)
+
+    def go_on(
+        self, token_BT: jax.Array, place: AnswerPlace, prompt: PromptCache, answers: AnswerCache
+    ) -> tuple[jax.Array, AnswerCache]:
+        """Runs tokens of answers, any number of answers to every prompt.
+
+        Args:
+            token_BT: int32, T tokens of answers to prompt B.
+            place: where they stand.
+            prompt: of `prefill`.
+            answers: slots for all tokens that `place` speaks of.
+
+        Returns:
+            Logits float32 [B, T, V+1] behind each of the tokens, and the answers with them.
+        """
+        model, x_BTD, embeddings = self._embed(token_BT)
+        x_BTD, answers = self._run(
+            model,
+            x_BTD,
+            lambda stack: self._group_function(
+                stack, prompt.media_mask, length_B=prompt.length, place=place
+            ),
+            prompt.stacks,
+            answers,
+        )
+        return _logits(x_BTD, embeddings), answers
+
+    def _embed(
+        self, text_BT: jax.Array
+    ) -> tuple[LanguageModel, jax.Array, tuple[jax.Array, jax.Array]]:
+        """The module of both ends, the tokens' embeddings, and the tables [V, D] and [1, D]."""
         model = LanguageModel(self.language_model, self.dtype, name="language_model")
         embedding_VD = model.embedding()
         extra = ExtraEmbeddings(self.language_model.width, name="extra_embeddings")
         extra_ED = extra().astype(self.dtype)
-        x_BTD = _look_up(text_BT, embedding_VD, extra_ED)
-        media_BMD = None
-        if cache is None:
-            assert latents_BIRD is not None, "without a cache, the latents must be given"
-            media_BMD = self._project_media(latents_BIRD)
-            num_media = latents_BIRD.shape[1]
-        else:
-            media = cache[-1].media
-            assert media is not None, "the last stack of every decoder has cross-attention"
-            num_media = media.keys.shape[3] // self.num_latents
-        all_previous = self.cross_attention.attend_to == "all_previous_images"
-        mask = media_mask(media_index_BT, num_media, self.num_latents, all_previous=all_previous)
+        return model, _look_up(text_BT, embedding_VD, extra_ED), (embedding_VD, extra_ED)
 
-        new_cache = []
+    def _run(
+        self,
+        model: LanguageModel,
+        x_BTD: jax.Array,
+        make_group: Callable[[Stack], Callable[..., tuple[jax.Array, GroupCache]]],
+        *caches: tuple[Any, ...],
+    ) -> tuple[jax.Array, tuple[Any, ...]]:
+        """All stacks and the last norm.
+
+        Args:
+            model: has the norm.
+            x_BTD: embeddings.
+            make_group: stack -> the function of one of its groups: (x, *caches) -> (x, cache).
+            *caches: what the groups take, of every stack.
+
+        Returns:
+            The activations, and the groups' caches by stack.
+        """
+        outputs = []
         stacks = decoder_stacks(self.language_model.num_layers, self.cross_attention)
         for index, stack in enumerate(stacks):
-            inputs = () if cache is None else (cache[index],)
-            group = self._group_function(stack, mask, media_BMD, position_BT)
-            run = hk.layer_stack(
-                stack.num_groups,
-                with_per_layer_inputs=True,
-                unroll=stack.num_groups if stack.num_groups <= self.unroll else 1,
-                name=stack.name,
+            run = run_layers(
+                make_group(stack), stack.name, stack.num_groups, self.unroll, apart=self.apart
             )
-            x_BTD, group_cache = run(group)(x_BTD, *inputs)
-            new_cache.append(group_cache)
-        return model.normalize(x_BTD), (embedding_VD, extra_ED), tuple(new_cache)
+            x_BTD, output = run(x_BTD, *(cache[index] for cache in caches))
+            outputs.append(output)
+        return model.normalize(x_BTD), tuple(outputs)
 
     def _group_function(
         self,
         stack: Stack,
-        mask: jax.Array,
-        media_BMD: jax.Array | None,
-        position_BT: jax.Array | None,
+        mask: jax.Array | None,
+        media_BMD: jax.Array | None = None,
+        segment_BT: jax.Array | None = None,
+        *,
+        num_distances: int = 0,
+        length_B: jax.Array | None = None,
+        place: AnswerPlace | None = None,
     ) -> Callable[..., tuple[jax.Array, GroupCache]]:
-        """The function of one group, for `hk.layer_stack`: (x[, cache]) -> (x, cache)."""
+        """The function of one group, for `run_layers`: (x[, prompt, answers]) -> (x, cache).
 
-        def block(x_BTD: jax.Array, *cache: KeysAndValues) -> tuple[jax.Array, KeysAndValues]:
-            return Block(self.language_model, name="block")(x_BTD, position_BT, *cache)
+        Args:
+            stack: the group's.
+            mask: of cross-attention.
+            media_BMD: visual tokens; not with `place`.
+            segment_BT: as of `activations`.
+            num_distances: of a prompt; 0 if no cache is wanted.
+            length_B: of the prompts; with `place`.
+            place: of tokens of answers.
+        """
 
-        def look(x_BTD: jax.Array, *cache: KeysAndValues) -> tuple[jax.Array, KeysAndValues]:
+        def block(x_BTD: jax.Array, *caches: Any) -> tuple[jax.Array, Any]:
+            history = None
+            if place is not None and length_B is not None:
+                history = History(length_B, place, *caches)
+            layer = Block(self.language_model, name="block")
+            return layer(x_BTD, segment_BT, num_distances, history)
+
+        def look(
+            x_BTD: jax.Array, *cache: KeysAndValues | None
+        ) -> tuple[jax.Array, KeysAndValues | None]:
             layer = CrossAttention(self.cross_attention, name="cross_attention")
             return layer(x_BTD, mask, media_BMD, *cache)
 
-        block, look = (remat(layer, self.remat_policy, "layer") for layer in (block, look))
+        block = remat(block, self.remat_policy, "layer")
+        look = remat(look, self.remat_policy, "layer")
 
-        def group(x_BTD: jax.Array, *cache: GroupCache) -> tuple[jax.Array, GroupCache]:
-            text_inputs = tuple(part.text for part in cache)
+        def group(x_BTD: jax.Array, *caches: GroupCache) -> tuple[jax.Array, GroupCache]:
+            texts = tuple(cache.text for cache in caches)
             text: Any = None
             media: Any = None
             if stack.grafted:
-                x_BTD, text = block(x_BTD, *_without_axis(text_inputs))
-                text = _with_axis(text)
+                x_BTD, text = block(x_BTD, *texts)
             if stack.cross_attention:
-                x_BTD, media = look(x_BTD, *_without_axis(tuple(part.media for part in cache)))
-                media = _with_axis(media)
+                x_BTD, media = look(x_BTD, *(cache.media for cache in caches[:1]))
             if stack.num_blocks:
-                run = hk.layer_stack(
-                    stack.num_blocks,
-                    with_per_layer_inputs=True,
-                    unroll=stack.num_blocks if stack.num_blocks <= self.unroll else 1,
-                    name="language_model",
-                )
-                x_BTD, text = run(block)(x_BTD, *text_inputs)
-            return x_BTD, GroupCache(text, media)
+                run = run_layers(block, BLOCKS, stack.num_blocks, self.unroll, apart=self.apart)
+                x_BTD, text = run(x_BTD, *texts)
+            return x_BTD, GroupCache(text, media if num_distances else None)
 
         return remat(group, self.remat_policy, "group")
+
+    @property
+    def _attends_to_all(self) -> bool:
+        return self.cross_attention.attend_to == "all_previous_images"
+
+    def _media_mask(self, media_index_BT: jax.Array, num_media: int) -> jax.Array:
+        """The cross-attention mask [B, 1, T, I*R]."""
+        return media_mask(
+            media_index_BT, num_media, self.num_latents, all_previous=self._attends_to_all
+        )
+
+    def _keep_picture(self, stacks: tuple[Any, ...], phi_B: jax.Array) -> tuple[Any, ...]:
+        """The caches of prompts with the visual tokens of picture phi alone."""
+
+        def keep(group: GroupCache) -> GroupCache:
+            if group.media is None:
+                return group
+            return group._replace(media=of_picture(group.media, phi_B, self.num_latents))
+
+        kept: tuple[Any, ...] = jax.tree.map(
+            keep, stacks, is_leaf=lambda node: isinstance(node, GroupCache)
+        )
+        return kept
 
     def _project_media(self, latents_BIRD: jax.Array) -> jax.Array:
         """Visual tokens of all pictures in a row, at the language model's width: [B, I*R, D]."""
@@ -274,14 +360,12 @@ def _look_up(text_BT: jax.Array, embedding_VD: jax.Array, extra_ED: jax.Array) -
     return jnp.where((text_BT >= V)[..., None], extra_BTD, known_BTD)
 
 
-def _with_axis(tree: Any) -> Any:
-    """Arrays of one layer as those of a stack of one."""
-    return jax.tree.map(lambda leaf: leaf[None], tree)
+def _logits(x: jax.Array, embeddings: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """[..., D] -> [..., V+1].
 
-
-def _without_axis(tree: Any) -> Any:
-    """The inverse of `_with_axis`."""
-    return jax.tree.map(lambda leaf: leaf[0], tree)
+    Two products, so that the vocabulary's logits are those of the language model bit for bit.
+    """
+    return jnp.concatenate([output_logits(x, rows) for rows in embeddings], axis=-1)
 
 
 class ExtraEmbeddings(hk.Module):

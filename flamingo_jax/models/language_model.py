@@ -7,26 +7,25 @@ the attention output and the feed-forward layers, none on the position projectio
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
 from flamingo_jax.config import LanguageModelConfig
+from flamingo_jax.models.cache import History, KeysAndValues, TextCache
 from flamingo_jax.models.layers import relative_position
-from flamingo_jax.models.layers.attention import attend, merge_heads, project_heads
+from flamingo_jax.models.layers.attention import (
+    Keys,
+    attend,
+    attend_to_parts,
+    merge_heads,
+    project_heads,
+)
 from flamingo_jax.models.layers.feed_forward import FeedForward
 from flamingo_jax.models.layers.linear import Linear
 from flamingo_jax.models.layers.normalization import RMSNorm, rms_norm
+from flamingo_jax.models.masks import text_mask
 from flamingo_jax.models.rematerialization import remat
-
-
-class KeysAndValues(NamedTuple):
-    """Keys and values of one attention layer, [..., B, S, N, K] each."""
-
-    keys: jax.Array
-    values: jax.Array
 
 
 class SelfAttention(hk.Module):
@@ -39,59 +38,119 @@ class SelfAttention(hk.Module):
     def __call__(
         self,
         x_BTD: jax.Array,
-        position_BT: jax.Array | None = None,
-        cache: KeysAndValues | None = None,
-    ) -> tuple[jax.Array, KeysAndValues]:
+        segment_BT: jax.Array | None = None,
+        num_distances: int = 0,
+        history: History | None = None,
+    ) -> tuple[jax.Array, TextCache | KeysAndValues | None]:
         """Attends to what stands before.
 
         Args:
-            x_BTD: inputs. Without `cache` they stand at positions 0 to T-1.
-            position_BT: int32 positions of the inputs; given exactly when `cache` is.
-            cache: keys and values [B, S, N, K] of positions 0 to S-1. The inputs' own are put into
-                the slots of their positions before anything is read.
+            x_BTD: inputs. Without `history` they stand at positions 0 to T-1.
+            segment_BT: int32, the document of each input, see `masks.text_mask`; not with
+                `num_distances` or `history`. Positions are told by their distance alone, so that a
+                document in the middle of a row is what it would be at its beginning.
+            num_distances: C, from T on: the inputs are prompts, and no token of an answer will
+                stand further from what it sees than C-1. 0: they are not.
+            history: the prompts and answers that the inputs go on with.
 
         Returns:
-            The attention output [B, T, D], and the keys and values: the inputs' own [B, T, N, K]
-            without a cache, the filled cache with one.
+            The attention output [B, T, D], and what is to be kept: of prompts a `TextCache`, with
+            `history` the answers' keys and values with the inputs' own, else None.
         """
+        continues = num_distances or history is not None
+        assert not continues or segment_BT is None, "a cache is of one document"
         heads = (self.config.num_heads, self.config.head_dim)
         query = project_heads(x_BTD, *heads, with_bias=True, name="query")
         key = project_heads(x_BTD, *heads, with_bias=True, name="key")
         value = project_heads(x_BTD, *heads, with_bias=True, name="value")
-        if cache is None:
-            assert position_BT is None, "without a cache, inputs stand at positions 0 to T-1"
-            query_position_BT = jnp.arange(x_BTD.shape[1])[None]
-        else:
-            assert position_BT is not None, "with a cache, the inputs' positions must be given"
-            query_position_BT = position_BT
-            rows = jnp.arange(x_BTD.shape[0])[:, None]
-            key = cache.keys.at[rows, position_BT].set(key)
-            value = cache.values.at[rows, position_BT].set(value)
-        num_keys = key.shape[1]
-
-        distance_S = jnp.arange(num_keys - 1, -1, -1)
-        encoding_SD = relative_position.sinusoid(
-            distance_S,
-            x_BTD.shape[-1],
-            self.config.shortest_period,
-            self.config.longest_period,
-        ).astype(x_BTD.dtype)
-        relative_SNK = project_heads(encoding_SD, *heads, with_bias=False, name="relative_position")
         bias_shape = (heads[0] * heads[1],)
         content_bias = hk.get_parameter("content_bias", bias_shape, init=jnp.zeros)
         position_bias = hk.get_parameter("position_bias", bias_shape, init=jnp.zeros)
         content_query = query + content_bias.reshape(heads).astype(query.dtype)
         position_query = query + position_bias.reshape(heads).astype(query.dtype)
 
-        position_logits = jnp.einsum("btnk,snk->bnts", position_query, relative_SNK)
-        if cache is None:
-            position_logits = relative_position.shift_to_keys(position_logits)
+        kept: TextCache | KeysAndValues | None = None
+        if history is not None:
+            attended, kept = _go_on(content_query, position_query, key, value, history)
         else:
-            position_logits = relative_position.gather_to_keys(position_logits, query_position_BT)
-        mask = jnp.arange(num_keys) <= query_position_BT[:, None, :, None]
-        attended = attend(content_query, key, value, mask, position_logits)
-        output = Linear(x_BTD.shape[-1], name="output")(merge_heads(attended))
-        return output, KeysAndValues(key, value)
+            num_keys = x_BTD.shape[1]
+            relative_CNK = self._relative_keys(max(num_distances, num_keys), x_BTD.dtype)
+            own_SNK = relative_CNK[-num_keys:]
+            position_logits = jnp.einsum("btnk,snk->bnts", position_query, own_SNK)
+            position_logits = relative_position.shift_to_keys(position_logits)
+            mask = text_mask(jnp.arange(num_keys)[None], num_keys, segment_BT)
+            attended = attend(content_query, key, value, mask, position_logits)
+            if num_distances:
+                text = KeysAndValues(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
+                kept = TextCache(text, jnp.swapaxes(relative_CNK, 0, 1))
+        return Linear(x_BTD.shape[-1], name="output")(merge_heads(attended)), kept
+
+    @hk.transparent  # Without it the layer's name would have the method's in it.
+    def _relative_keys(self, num_distances: int, dtype: jnp.dtype) -> jax.Array:
+        """Position keys of the distances C-1 to 0: [C, N, K]."""
+        config = self.config
+        encoding_CD = relative_position.sinusoid(
+            jnp.arange(num_distances - 1, -1, -1),
+            config.width,
+            config.shortest_period,
+            config.longest_period,
+        ).astype(dtype)
+        heads = (config.num_heads, config.head_dim)
+        return project_heads(encoding_CD, *heads, with_bias=False, name="relative_position")
+
+
+def _go_on(
+    content_query: jax.Array,
+    position_query: jax.Array,
+    key_BTNK: jax.Array,
+    value_BTNK: jax.Array,
+    history: History,
+) -> tuple[jax.Array, KeysAndValues]:
+    """Attention of tokens of answers to the prompt and to their own answer.
+
+    Args:
+        content_query: [B, T, N, K], for the content of keys.
+        position_query: [B, T, N, K], for their distances.
+        key_BTNK: the tokens' own.
+        value_BTNK: the tokens' own.
+        history: what they go on with.
+
+    Returns:
+        What attention gives [B, T, N, K], and the answers with the tokens' own keys and values.
+    """
+    place, (prompt, relative_NCK) = history.place, history.prompt
+    own = KeysAndValues(jnp.swapaxes(key_BTNK, 1, 2), jnp.swapaxes(value_BTNK, 1, 2))
+    answers = jax.tree.map(
+        lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, place.slot, axis=2),
+        history.answers,
+        own,
+    )
+    num_prompt = prompt.keys.shape[2]
+    position_BT = history.length[:, None] + place.depth
+    distance_BTS = position_BT[:, :, None] - jnp.arange(num_prompt)
+    position_logits = relative_position.gather_to_keys(
+        jnp.einsum("btnk,nck->bntc", position_query, relative_NCK),
+        jnp.concatenate([distance_BTS, place.distance], axis=-1),
+    )
+    prompt_mask = jnp.arange(num_prompt) < history.length[:, None]
+    attended = attend_to_parts(
+        content_query,
+        [
+            Keys(
+                prompt.keys,
+                prompt.values,
+                prompt_mask[:, None, None],
+                position_logits[..., :num_prompt],
+            ),
+            Keys(
+                answers.keys,
+                answers.values,
+                (place.distance >= 0)[:, None],
+                position_logits[..., num_prompt:],
+            ),
+        ],
+    )
+    return attended, answers
 
 
 class Block(hk.Module):
@@ -104,17 +163,18 @@ class Block(hk.Module):
     def __call__(
         self,
         x_BTD: jax.Array,
-        position_BT: jax.Array | None = None,
-        cache: KeysAndValues | None = None,
-    ) -> tuple[jax.Array, KeysAndValues]:
+        segment_BT: jax.Array | None = None,
+        num_distances: int = 0,
+        history: History | None = None,
+    ) -> tuple[jax.Array, TextCache | KeysAndValues | None]:
         """Arguments and results as of `SelfAttention`; the output includes the residual."""
         attention = SelfAttention(self.config, name="attention")
-        attended, keys_and_values = attention(
-            RMSNorm(name="attention_norm")(x_BTD), position_BT, cache
+        attended, kept = attention(
+            RMSNorm(name="attention_norm")(x_BTD), segment_BT, num_distances, history
         )
         x_BTD = x_BTD + attended
         feed_forward = FeedForward(activation=jax.nn.gelu, with_bias=True, name="feed_forward")
-        return x_BTD + feed_forward(RMSNorm(name="feed_forward_norm")(x_BTD)), keys_and_values
+        return x_BTD + feed_forward(RMSNorm(name="feed_forward_norm")(x_BTD)), kept
 
 
 class LanguageModel(hk.Module):
@@ -137,16 +197,28 @@ class LanguageModel(hk.Module):
         self.dtype = dtype
         self.remat_policy = remat_policy
 
-    def __call__(self, text_BT: jax.Array) -> jax.Array:
-        """Logits of the next token: int32 [B, T] -> float32 [B, T, V]."""
+    def __call__(
+        self, text_BT: jax.Array, segment_BT: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Runs all layers.
+
+        Args:
+            text_BT: int32 token ids.
+            segment_BT: int32, the document of each token of rows that hold several; None: a row is
+                one document.
+
+        Returns:
+            The normalised activations [B, T, D] behind the last layer, and the output embedding
+            [V, D]: their product (`output_logits`) predicts the next token.
+        """
         embedding_VD = self.embedding()
 
         def block(x_BTD: jax.Array) -> jax.Array:
-            return Block(self.config, name="block")(x_BTD)[0]
+            return Block(self.config, name="block")(x_BTD, segment_BT=segment_BT)[0]
 
         stack = hk.layer_stack(self.config.num_layers, name="layers")
         x_BTD = stack(remat(block, self.remat_policy, "layer"))(embedding_VD[text_BT])
-        return output_logits(self.normalize(x_BTD), embedding_VD)
+        return self.normalize(x_BTD), embedding_VD
 
     def embedding(self) -> jax.Array:
         """The tied input and output embedding [V, D]."""

@@ -1,9 +1,29 @@
-"""Which text position sees which picture."""
+"""Which text position sees which text and which picture."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+
+
+def text_mask(
+    position_BT: jax.Array, num_keys: int, segment_BT: jax.Array | None = None
+) -> jax.Array:
+    """The self-attention mask: a token sees itself and what stands before it in its document.
+
+    Args:
+        position_BT: int32 [B or 1, T], positions of the queries among the keys.
+        num_keys: S; keys stand at positions 0 to S-1.
+        segment_BT: int32, the document of each token of rows that hold several (`data.schema`);
+            queries and keys are then the same T tokens. None: a row is one document.
+
+    Returns:
+        Boolean [B or 1, 1, T, S], True where attention may look. Every token sees itself.
+    """
+    mask = jnp.arange(num_keys) <= position_BT[:, None, :, None]
+    if segment_BT is None:
+        return mask
+    return mask & (segment_BT[:, None, :, None] == segment_BT[:, None, None, :])
 
 
 def media_mask(

@@ -8,10 +8,12 @@ or 2 times backward, and that is all that the FLOPs of a model with frozen parts
 What is counted, and what is not:
 
 - Causal self-attention: the T(T+1)/2 pairs of a query and a key that it may see, half of the square
-  that the program computes.
+  that the program computes. Rows of several documents count as one: where the borders lie is not
+  known before the data.
 - Cross-attention: the R latents of the one picture that phi names. With
   `attend_to = "all_previous_images"`, (I+1)/2 pictures: the average over text that is spread evenly
-  over the I pictures of a page.
+  over the I pictures of a page. Text without pictures (I = 0) has no cross-attention, and the
+  feed-forward blocks of its layers all the same.
 - The projection of relative positions does not depend on the example: it runs once for each
   microbatch.
 - Everything is counted at the padded sizes of the config (I pictures, T tokens), and all T tokens
@@ -203,7 +205,7 @@ def _cross_attention(
     seen = T * R
     if config.attend_to == "all_previous_images":
         seen = T * R * (num_media + 1) // 2
-    layer = 2 * T * D * heads + 2 * M * D * heads + 2 * seen * heads
+    layer = 2 * T * D * heads + 2 * M * D * heads + 2 * seen * heads if num_media else 0
     if config.conditioning != "vanilla_xattn":
         layer += 2 * WIDENING * T * D**2
     layers = num_cross_attention_layers(config, language_model.num_layers)

@@ -92,9 +92,7 @@ PARAMETER_RULES: dict[str, ComponentRules] = {
         scope=r"(.*/)?language_model/.*",
         rules=((r"language_model/embedding", (VOCABULARY, WIDTH)), *_BLOCK_RULES),
     ),
-    "media_projection": ComponentRules(
-        scope=r"media_projection/.*", rules=((r".*", WHOLE),)
-    ),
+    "media_projection": ComponentRules(scope=r"media_projection/.*", rules=((r".*", WHOLE),)),
     "resampler": ComponentRules(scope=r"resampler/.*", rules=((r".*", WHOLE),)),
     "extra_embeddings": ComponentRules(scope=r"extra_embeddings/.*", rules=((r".*", WHOLE),)),
     "vision_encoder": ComponentRules(scope=r"vision_encoder/.*", rules=((r".*", WHOLE),)),
@@ -273,13 +271,45 @@ def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
     return NamedSharding(mesh, partition_spec([BATCH]))
 
 
+def rows_of_process(mesh: Mesh, batch_size: int) -> range:
+    """Which rows of a global batch this process makes: those that lie on its devices.
+
+    Args:
+      mesh: of the run.
+      batch_size: rows of the global batch.
+
+    Returns:
+      Neighbouring rows. Processes that share a slice of the batch, because the weights are split
+      between them, make the same rows.
+
+    Raises:
+      UserError: the batch does not divide over replicas and data, or the rows of this process do
+        not follow each other.
+    """
+    num_shards = mesh.shape[REPLICA] * mesh.shape[DATA]
+    if batch_size % num_shards:
+        raise UserError(
+            f"a batch of {batch_size} does not divide over mesh.replica={mesh.shape[REPLICA]} times"
+            f" mesh.data={mesh.shape[DATA]}; set batch_size to a multiple of it"
+        )
+    slices = batch_sharding(mesh).addressable_devices_indices_map((batch_size,)).values()
+    found = sorted({row for index in slices if index for row in range(batch_size)[index[0]]})
+    rows = range(found[0], found[-1] + 1)
+    if len(rows) != len(found):
+        raise UserError(
+            f"process {jax.process_index()} would make rows {found[0]} to {found[-1]} of a batch"
+            " with gaps; give the mesh its devices in the order of the processes"
+        )
+    return rows
+
+
 def to_global(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """Puts a host batch on the devices of the mesh.
 
     Args:
-      mesh: with the axes "data" and "model".
-      batch: `{key: array [B, ...]}`, the examples that this process contributes (all of them where
-        there is one process).
+      mesh: of the run.
+      batch: `{key: array [B, ...]}`, the rows that this process makes (`rows_of_process`; all of
+        them where there is one process).
 
     Returns:
       `{key: global array}` with axis 0 split over the replica and data axes.

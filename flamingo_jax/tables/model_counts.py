@@ -36,23 +36,6 @@ class PrintedCount:
     mismatch: str = ""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RowWithoutConfig:
-    """An ablation that cannot be configured.
-
-    Attributes:
-      row: what it changes.
-      printed: its number of parameters.
-      source: where.
-      missing: what it would take.
-    """
-
-    row: str
-    printed: str
-    source: str
-    missing: str
-
-
 def round_like(count: int, printed: str) -> str:
     """A number of parameters in the unit and with the digits of a printed one.
 
@@ -153,6 +136,7 @@ ABLATIONS: tuple[PrintedCount, ...] = (
     _ablation("data.py:without_pairs", "3.2B", "table 3 (i)"),
     _ablation("data.py:laion", "3.2B", "table 3 (i)"),
     _ablation("data.py:without_m3w", "3.2B", "table 3 (i)"),
+    _ablation("round_robin.py", "3.2B", "table 3 (ii)"),
     _ablation("gating.py:off", "3.2B", "table 3 (iii)"),
     _ablation("conditioning.py:vanilla_xattn", "2.4B", "table 3 (iv)"),
     _ablation("conditioning.py:grafting", "3.3B", "table 3 (iv)"),
@@ -185,28 +169,9 @@ ABLATIONS: tuple[PrintedCount, ...] = (
     _ablation("language_model.py:c4", "3.2B", "table 10 (iv)"),
     _ablation("unfreeze_vision.py:random", "3.2B", "table 10 (v)"),
     _ablation("unfreeze_vision.py:pretrained", "3.2B", "table 10 (v)"),
+    _ablation("co_training.py:random", "3.2B", "table 10 (vi)"),
+    _ablation("co_training.py:pretrained", "3.2B", "table 10 (vi)"),
     _ablation("public_data.py:laion_only", "3.1B", "table 10 (vii)"),
     _ablation("public_data.py:m3w_laion_vtp", "3.1B", "table 10 (vii)"),
 )
 """The rows of the ablation tables that have a config, with the column "Params"."""
-
-WITHOUT_CONFIG: tuple[RowWithoutConfig, ...] = (
-    RowWithoutConfig(
-        row="round robin over data sets instead of accumulated gradients",
-        printed="3.2B",
-        source="table 3 (ii)",
-        missing="a step that visits one data set; every step accumulates over all of them",
-    ),
-    RowWithoutConfig(
-        row="co-training on MassiveText, language model from random weights",
-        printed="3.2B",
-        source="table 10 (vi)",
-        missing="a data set of text alone in a Flamingo run",
-    ),
-    RowWithoutConfig(
-        row="co-training on MassiveText, pretrained language model",
-        printed="3.2B",
-        source="table 10 (vi)",
-        missing="a data set of text alone in a Flamingo run",
-    ),
-)

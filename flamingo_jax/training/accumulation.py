@@ -108,11 +108,13 @@ def update(
     optimizer: optax.GradientTransformation,
     shard: Shard = unsharded,
 ) -> tuple[TrainState, Metrics]:
-    """One update from the batches of all datasets.
+    """One update from the batches of all datasets, or of those whose turn it is.
 
     Args:
       state: before the update.
-      batches: one batch for every dataset, by its name.
+      batches: one batch for every dataset that this update visits, by its name. All of them, as the
+        paper does it, or a single one: datasets that take turns, update by update, are the ablation
+        "round robin" (table 3 (ii)).
       datasets: name, loss_weight (lambda) and microbatches of each dataset, in the order in which
         the gradients are added (fixed, so that a run repeats bit for bit).
       loss_gradient: mean loss and gradient of one dataset's batch.
@@ -122,10 +124,18 @@ def update(
 
     Returns:
       (state after the update with `frozen` and `rng` untouched, metrics): float32 scalars
-      "loss/<dataset>", "loss/total" (weighted by lambda) and "gradient_norm" (before clipping).
+      "loss/<dataset>" of those visited, "loss/total" (weighted by lambda) and "gradient_norm"
+      (before clipping).
+
+    Raises:
+      ValueError: no batch, or one of a dataset that is not among `datasets`; while tracing.
     """
+    visited = [dataset for dataset in datasets if dataset.name in batches]
+    if not visited or len(visited) < len(batches):
+        names = ", ".join(dataset.name for dataset in datasets)
+        raise ValueError(f"batches of {', '.join(batches) or 'no dataset'}: expected of {names}")
     gradient, total, metrics = shard(zeros_float32(state.trainable)), jnp.float32(0), {}
-    for dataset in datasets:
+    for dataset in visited:
         loss, term = loss_gradient(state.trainable, batches[dataset.name], dataset.microbatches)
         total += dataset.loss_weight * loss
         gradient = jax.tree.map(

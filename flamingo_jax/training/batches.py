@@ -11,10 +11,11 @@ from flamingo_jax.sharding.rules import batch_sharding
 
 _COLOURS = 3
 _PICTURES = (schema.MEDIA, schema.MEDIA_INDEX)
+_TEXT_ALONE = (schema.TEXT, schema.LOSS_WEIGHT, schema.SEGMENT)
 _KEYS = {
     "contrastive": (schema.MEDIA, schema.TEXT),
-    "language_model": (schema.TEXT, schema.LOSS_WEIGHT),
-    "flamingo": (schema.TEXT, schema.LOSS_WEIGHT, *_PICTURES),
+    "language_model": _TEXT_ALONE,
+    "flamingo": (*_TEXT_ALONE, *_PICTURES),
 }
 
 
@@ -48,11 +49,14 @@ def _arrays(
     text: tuple[int, ...] = (dataset.batch_size, dataset.max_text_length)
     arrays = {
         schema.TEXT: (text, jnp.dtype("int32")),
-        schema.MEDIA_INDEX: (text, jnp.dtype("int32")),
         schema.LOSS_WEIGHT: (text, jnp.dtype("float32")),
     }
-    if config.model.vision_encoder is None:
+    if dataset.documents_per_row > 1:
+        arrays[schema.SEGMENT] = (text, jnp.dtype("int32"))
+    # In the Flamingo stage, `max_images` 0 is what says that a dataset is text alone.
+    if config.model.vision_encoder is None or dataset.max_images == 0:
         return arrays
+    arrays[schema.MEDIA_INDEX] = (text, jnp.dtype("int32"))
     size = config.model.vision_encoder.image_size
     media = (dataset.batch_size, dataset.max_images, dataset.num_frames, size, size, _COLOURS)
     return arrays | {schema.MEDIA: (media, jnp.dtype("uint8"))}

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -21,23 +24,32 @@ from flamingo_jax.checkpoint.checkpointer import Checkpointer
 from flamingo_jax.checkpoint.frozen import load_frozen, save_frozen
 from flamingo_jax.config import MeshConfig, RunConfig, to_json, to_text
 from flamingo_jax.core.files import prepare_folder, write_atomic
+from flamingo_jax.core.freed_memory import give_back_freed_memory
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.sharding.rules import (
     batch_sharding,
+    rows_of_process,
     sharded_over_data,
     state_shardings,
     to_global,
 )
 from flamingo_jax.training.accumulation import Batch, Metrics, Shard, unsharded
 from flamingo_jax.training.interruption import FINISHED_EXIT_CODE, StopRequest
-from flamingo_jax.training.metrics_log import MetricsLog
+from flamingo_jax.training.metrics_log import HostMetrics, MetricsLog
 from flamingo_jax.training.optimizer import learning_rate_schedule, make_optimizer
-from flamingo_jax.training.prefetch import OpenDataset, Positions, Prefetcher
+from flamingo_jax.training.prefetch import Batches, Positions, Prefetcher
 from flamingo_jax.training.state import TrainState, start_state, with_frozen, without_frozen
 from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER, Init
 
 Step = Callable[[TrainState, Mapping[str, Batch]], tuple[TrainState, Metrics]]
+
+
+class OpenRows(Protocol):
+    """Opens a dataset at a position, for the rows of every batch that this process makes."""
+
+    def __call__(self, start: int, *, rows: range) -> Batches:
+        """Iterates over (host batch, position after it), beginning at position `start`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +77,8 @@ def train(
     config: RunConfig,
     workdir: str | Path,
     stage: Stage,
-    datasets: Mapping[str, OpenDataset],
+    datasets: Mapping[str, OpenRows],
+    data_metrics: HostMetrics = dict,
 ) -> int:
     """Trains a stage to its last step, going on from its last checkpoint if there is one.
 
@@ -74,6 +87,7 @@ def train(
       workdir: holds all stages; this one writes to `WORKDIR/<stage>` and `WORKDIR/frozen`.
       stage: what is trained.
       datasets: how to open each dataset of `config.data`, by its name.
+      data_metrics: counts of the datasets, to be written beside the losses.
 
     Returns:
       The exit code: 0 when the run is finished, 130 or 42 when Ctrl-C or SIGTERM stopped it
@@ -101,8 +115,53 @@ def train(
         print(_describe_start(config, stage, folder, start, resumed=latest is not None))
         _write_config(folder, config)
 
-        run_step = jit_step(config, stage, optimizer, abstract, mesh)
-        return _loop(config, folder, start, run_step, mesh, datasets, checkpoints, stop)
+        run_step = _compiled_once(jit_step(config, stage, optimizer, abstract, mesh), stage.name)
+        opened = {
+            dataset.name: functools.partial(
+                datasets[dataset.name], rows=rows_of_process(mesh, dataset.batch_size)
+            )
+            for dataset in config.data
+        }
+        place = functools.partial(to_global, mesh)
+        visits = (
+            [dataset.name for dataset in config.datasets_of_step(step)]
+            for step in itertools.count(start.step)
+        )
+        with Prefetcher(opened, start.positions, place=place, visits=visits) as prefetcher:
+            log = MetricsLog(
+                folder,
+                start_step=start.step,
+                total_steps=config.steps,
+                every_steps=config.log_every_steps,
+                datasets=config.data,
+                host_metrics=lambda: {
+                    **data_metrics(),
+                    "data/seconds_waited": prefetcher.seconds_waited,
+                },
+            )
+            return _loop(config, folder, start, run_step, prefetcher, log, checkpoints, stop)
+
+
+def _compiled_once(jitted: Any, name: str) -> Callable[..., tuple[TrainState, Metrics]]:
+    """A jitted step, compiled when its first batches are there, and the compiler's memory freed.
+
+    Where the datasets take turns, each has a program of its own.
+    """
+    compiled: dict[tuple[str, ...], Any] = {}
+
+    def step(
+        state: TrainState, batches: Mapping[str, Mapping[str, jax.Array]]
+    ) -> tuple[TrainState, Metrics]:
+        names = tuple(sorted(batches))
+        if names not in compiled:
+            start = time.monotonic()
+            compiled[names] = jitted.lower(state, batches).compile()
+            give_back_freed_memory()
+            print(f"{name}: compiled the step in {time.monotonic() - start:.0f}s", flush=True)
+        result: tuple[TrainState, Metrics] = compiled[names](state, batches)
+        return result
+
+    return step
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -227,7 +286,11 @@ def _resume(
     """The state of a checkpoint, after a check that it belongs to this config."""
     metadata = checkpoints.metadata(step)
     ignored = list(compatibility.MAY_DIFFER)
-    ignored += [f"data[{index}].microbatches" for index in range(len(config.data))]
+    ignored += [
+        f"data[{index}].{field}"
+        for index in range(len(config.data))
+        for field in compatibility.MAY_DIFFER_IN_DATASETS
+    ]
     if config.optimizer.schedule != "constant":
         ignored.remove("steps")  # The learning rate of every step follows from their number.
     compatibility.check_config(metadata["config"], json.loads(to_json(config)), ignored)
@@ -261,31 +324,21 @@ def _loop(
     folder: Path,
     run: _Run,
     run_step: Callable[..., tuple[TrainState, Metrics]],
-    mesh: jax.sharding.Mesh,
-    datasets: Mapping[str, OpenDataset],
+    prefetcher: Prefetcher,
+    log: MetricsLog,
     checkpoints: Checkpointer,
     stop: StopRequest,
 ) -> int:
     """Steps until the last one or until a stop is asked for, and saves; returns the exit code."""
-    log = MetricsLog(
-        folder,
-        start_step=run.step,
-        total_steps=config.steps,
-        every_steps=config.log_every_steps,
-        datasets=config.data,
-    )
     saved = run.step
-    opened = {dataset.name: datasets[dataset.name] for dataset in config.data}
     try:
-        with Prefetcher(opened, run.positions) as prefetcher:
-            while run.step < config.steps and not stop:
-                host_batches, run.positions = prefetcher.next()
-                batches = {name: to_global(mesh, batch) for name, batch in host_batches.items()}
-                run.state, metrics = run_step(run.state, batches)
-                run.step += 1
-                log.push(run.step, metrics)
-                if run.step % config.checkpoint.every_steps == 0:
-                    saved = _save(config, run, log, checkpoints)
+        while run.step < config.steps and not stop:
+            batches, run.positions = prefetcher.next()
+            run.state, metrics = run_step(run.state, batches)
+            run.step += 1
+            log.push(run.step, metrics)
+            if run.step % config.checkpoint.every_steps == 0:
+                saved = _save(config, run, log, checkpoints)
         if saved != run.step:
             saved = _save(config, run, log, checkpoints)
         checkpoints.wait()

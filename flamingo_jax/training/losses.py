@@ -2,7 +2,8 @@
 
 The mean loss of any set of batches is the sum of their sums over the sum of their weights.
 Shape letters: B batch, T text, V vocab, D width of the language model, E joint width of the
-contrastive embeddings, C chunks that the text is cut into.
+contrastive embeddings, C chunks that the text is cut into, G groups of devices with examples of
+their own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from flamingo_jax.sharding.logical import BATCH, VOCABULARY, constrain, mesh_size
 
 
 def next_token_loss(
@@ -40,7 +43,7 @@ def next_token_loss(
 
 
 # Positions of a row whose logits exist at the same time in `next_token_loss_of_activations`.
-CHUNK_LENGTH = 64
+CHUNK_LENGTH = 128
 
 
 def next_token_loss_of_activations(
@@ -130,7 +133,11 @@ def _chunked_loss_forward(
 ) -> tuple[jax.Array, tuple[Any, ...]]:
     """Loss and gradients; the arguments say whether they are differentiated (`perturbed`)."""
     rows = tuple(part.value for part in embeddings)
-    start = [jnp.zeros(e.value.shape, jnp.float32) if e.perturbed else None for e in embeddings]
+    # Each group of devices adds up what its examples say of the embedding, and the groups' sums are
+    # added once, behind the last chunk, not [V, D] sent around for every chunk.
+    batch_size = x_CBTD.value.shape[1]
+    groups = mesh_size(BATCH) if batch_size % mesh_size(BATCH) == 0 else 1
+    start = [_zeros_of_groups(groups, e.value.shape) if e.perturbed else None for e in embeddings]
 
     def add(sums: Any, chunk: tuple[jax.Array, ...]) -> tuple[Any, tuple[jax.Array, jax.Array]]:
         total, row_gradients = sums
@@ -145,7 +152,8 @@ def _chunked_loss_forward(
             error = error.astype(x_BTD.dtype)
             x_gradient += jnp.einsum("btv,vd->btd", error, e)
             if old is not None:
-                old = old + jnp.einsum("btv,btd->vd", error, x_BTD).astype(jnp.float32)
+                terms = (a.reshape(groups, -1, *a.shape[1:]) for a in (error, x_BTD))
+                old = old + jnp.einsum("gbtv,gbtd->gvd", *terms).astype(jnp.float32)
             new_gradients.append(old)
         total += jnp.sum(loss_BT * weight_BT)
         return (total, new_gradients), (x_gradient, loss_BT)
@@ -155,10 +163,17 @@ def _chunked_loss_forward(
         add, (jnp.float32(0), start), chunks
     )
     gradients = tuple(
-        jnp.zeros_like(e) if gradient is None else gradient.astype(e.dtype)
+        jnp.zeros_like(e) if gradient is None else jnp.sum(gradient, axis=0).astype(e.dtype)
         for e, gradient in zip(rows, row_gradients, strict=True)
     )
     return loss, (x_gradient, gradients, loss_CBT)
+
+
+def _zeros_of_groups(groups: int, shape: tuple[int, ...]) -> jax.Array:
+    """Zeros float32 [G, V_i, D], split like the examples and like the embedding's rows."""
+    is_split = shape[0] % mesh_size(VOCABULARY) == 0
+    axes = (BATCH, VOCABULARY if is_split else None, None)
+    return constrain(jnp.zeros((groups, *shape), jnp.float32), axes)
 
 
 def _chunked_loss_backward(residuals: tuple[Any, ...], factor: jax.Array) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 from flamingo_jax.config import DatasetConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.metric_writers import MetricWriter, Progress
+
+HostMetrics = Callable[[], Mapping[str, float]]
 
 _GRADIENT_NORM = "gradient_norm"
 
@@ -33,6 +35,7 @@ class MetricsLog:
         total_steps: int,
         every_steps: int,
         datasets: Sequence[DatasetConfig],
+        host_metrics: HostMetrics = dict,
     ) -> None:
         """Opens the log.
 
@@ -41,16 +44,21 @@ class MetricsLog:
           start_step: steps that are done already; rows of later steps are cut off.
           total_steps: steps of the whole run.
           every_steps: steps between two written rows; the last step is written too.
-          datasets: those that every step visits: the losses to show, in this order.
+          datasets: whose losses to show, in this order. Of one that the step did not visit it is
+            the loss of its last turn.
+          host_metrics: what is known without the device, such as counts of bad samples; asked for
+            when a row is written.
         """
         self._writer = MetricWriter(folder, start_step)
         self._progress = Progress(total_steps, start_step)
         self._total_steps = total_steps
         self._every_steps = every_steps
-        self._losses = [dataset.name for dataset in datasets]
-        self._examples_per_step = sum(dataset.batch_size for dataset in datasets)
+        self._host_metrics = host_metrics
+        self._batch_sizes = {dataset.name: dataset.batch_size for dataset in datasets}
+        self._losses: dict[str, float] = {}
+        self._examples_of_row = 0
         self._pending: tuple[int, Mapping[str, jax.Array]] | None = None
-        self._row_step, self._row_time = start_step, time.monotonic()
+        self._row_time = time.monotonic()
 
     def push(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
         """Takes the metrics of the step just dispatched and handles those of the step before.
@@ -80,14 +88,18 @@ class MetricsLog:
     def _handle(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
         values = scalars(jax.device_get(dict(metrics)))
         check_finite(step, values)
-        losses = {name: values[f"loss/{name}"] for name in self._losses}
-        self._progress.update(step, losses, self._examples_per_step)
+        visited = [name for name in self._batch_sizes if f"loss/{name}" in values]
+        num_examples = sum(self._batch_sizes[name] for name in visited)
+        self._losses |= {name: values[f"loss/{name}"] for name in visited}
+        losses = {name: self._losses[name] for name in self._batch_sizes if name in self._losses}
+        self._progress.update(step, losses, num_examples)
+        self._examples_of_row += num_examples
         if step % self._every_steps == 0 or step == self._total_steps:
             now = time.monotonic()
-            examples = (step - self._row_step) * self._examples_per_step
-            values["examples_per_second"] = examples / max(now - self._row_time, 1e-9)
-            self._row_step, self._row_time = step, now
-            self._writer.write(step, values)
+            values["examples_per_second"] = self._examples_of_row / max(now - self._row_time, 1e-9)
+            values |= {f"loss/{name}": loss for name, loss in losses.items()}
+            self._examples_of_row, self._row_time = 0, now
+            self._writer.write(step, values | dict(self._host_metrics()))
 
 
 def scalars(metrics: Mapping[str, Any]) -> dict[str, float]:

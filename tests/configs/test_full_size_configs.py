@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 from configs import contrastive
 from configs.ablations import resampler as resampler_rows
-from flamingo_jax.config import resolve
+from flamingo_jax.config import RunConfig, resolve
 from flamingo_jax.core.errors import UserError
+from flamingo_jax.core.paths import flatten
+from flamingo_jax.models import build
 from flamingo_jax.models.variants import CLIP_VARIANTS, NFNET_VARIANTS, RESAMPLER_SIZES
 from flamingo_jax.tables.model_counts import ABLATIONS
 from tests.configs.config_files import load, resolved
@@ -192,15 +196,38 @@ CHANGES = {
     "language_model.py": {"frozen"},
     "unfreeze_vision.py": {"unfrozen"},
     "unfreeze_language_model.py": {"unfrozen"},
+    "co_training.py:random": {"data", "unfrozen"},
+    "co_training.py:pretrained": {"data", "unfrozen", "optimizer"},
     "public_data.py": {"data", "vision_encoder"},
+    "round_robin.py": {"round_robin", "steps"},
     "base.py": set(),
 }
 
 
 @pytest.mark.parametrize("config", ROWS)
 def test_a_row_changes_one_thing(config: str) -> None:
-    file = config.partition(":")[0].rpartition("/")[2]
-    assert differing(config, "configs/ablations/base.py") == CHANGES[file]
+    row = config.rpartition("/")[2]
+    expected = CHANGES.get(row, CHANGES.get(row.partition(":")[0]))
+    assert differing(config, "configs/ablations/base.py") == expected
+
+
+def test_co_training_adds_text_and_slows_the_pretrained_language_model() -> None:
+    base = resolved("configs/ablations/base.py")
+    for row, rates in (("random", []), ("pretrained", [0.1])):
+        run = resolved(f"configs/ablations/co_training.py:{row}")
+        assert run.unfrozen.language_model == row
+        assert run.data[:-1] == base.data
+        text = run.data[-1]
+        assert (text.loss_weight, text.max_text_length, text.max_images) == (1.0, 2048, 0)
+        assert [rate.scale for rate in run.optimizer.rate_scales] == rates
+    paths = list(flatten(abstract_parameters(run)))
+    slow = {path for path in paths if re.fullmatch(run.optimizer.rate_scales[0].paths[0], path)}
+    assert slow == {path for path in paths if "language_model" in path.split("/")}
+    assert 0 < len(slow) < len(paths)
+
+
+def abstract_parameters(run: RunConfig) -> Any:
+    return jax.eval_shape(build.build_flamingo(run.model).init, jax.random.key(0))
 
 
 def test_the_base_is_the_3b_with_other_batches_and_chips() -> None:

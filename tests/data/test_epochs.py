@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import math
+
+import pytest
+from scipy import stats
+
 from flamingo_jax.data import epochs
 
 SIZE = 50
@@ -36,3 +42,28 @@ def test_any_position_is_reached_at_once() -> None:
         for place in range(SIZE)
     }
     assert found == set(range(SIZE))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 15, 16, 17, 255, 257, 1000])
+def test_all_sizes_are_permuted(size: int) -> None:
+    order = [epochs.example_at(size + place, size, 0, "s", "train") for place in range(size)]
+    assert sorted(order) == list(range(size))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_all_orders_are_equally_likely(size: int) -> None:
+    num_seeds = 40 * math.factorial(size)
+    orders = collections.Counter(
+        tuple(epochs.example_at(place, size, seed, "s", "train") for place in range(size))
+        for seed in range(num_seeds)
+    )
+    assert len(orders) == math.factorial(size)
+    assert stats.chisquare(list(orders.values())).pvalue > 0.001
+
+
+def test_neighbours_of_a_large_dataset_are_far_apart() -> None:
+    size = 10**9 + 7
+    order = [epochs.example_at(place, size, 0, "s", "train") for place in range(4000)]
+    assert len(set(order)) == len(order)
+    assert stats.kstest([number / size for number in order], "uniform").pvalue > 0.001
+    assert abs(stats.pearsonr(order[:-1], order[1:]).statistic) < 0.06

@@ -188,7 +188,7 @@ def test_a_broken_contract_is_told() -> None:
 
     outputs = {"text": Output(dtype=np.int32, shape=(T,))}
     dataset = _dataset("world/text")
-    mixtures._check({"text": np.zeros((B, T), np.int32)}, outputs, dataset)
+    mixtures._check({"text": np.zeros((B, T), np.int32)}, outputs, dataset, B)
     for batch in ({"text": np.zeros((B, T))}, {"text": np.zeros((B, T + 1), np.int32)}, {}):
         with pytest.raises(ValueError, match="dataset 'mine': batch of"):
-            mixtures._check(batch, outputs, dataset)
+            mixtures._check(batch, outputs, dataset, B)

@@ -173,4 +173,11 @@ def metric_rows(workdir: Path, stage: str) -> list[dict[str, float]]:
     """Rows of metrics.jsonl without what depends on the clock."""
     lines = (workdir / stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    return [{k: v for k, v in row.items() if k != "examples_per_second"} for row in rows]
+    return [
+        {
+            key: value
+            for key, value in row.items()
+            if key != "examples_per_second" and not key.startswith("data/")
+        }
+        for row in rows
+    ]

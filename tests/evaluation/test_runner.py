@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from flamingo_jax.evaluation import results, runner
 from flamingo_jax.evaluation.answering import FewShotModel
 from flamingo_jax.evaluation.pictures import PictureEncoder, Pictures
 from flamingo_jax.evaluation.prompts import Prompt
-from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS
+from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS, make_task
 from flamingo_jax.models.variants import nfnet_variant
 from flamingo_jax.sharding.mesh import make_mesh
-from tests.evaluation import tiny
+from tests.evaluation import coco_files, tiny
 
 WORLD = vocabulary.load("world")
 NUM_SUPPORT = 40
@@ -56,6 +56,7 @@ def _model(mesh: tuple[int, int] = (1, 1)) -> FewShotModel:
         params=jax.device_put(params, whole),
         mesh=devices,
         vocabulary=WORLD,
+        image_size=24,
         checkpoint="flamingo/1/abc",
     )
 
@@ -91,9 +92,9 @@ def test_every_number_has_its_control_and_its_error(
     assert sorted(results.read(path), key=str) == sorted(found, key=str)
 
 
-def _seen_by_oracle(media_NFHWC: np.ndarray) -> Pictures:
+def _seen_by_oracle(media: Iterable[np.ndarray]) -> Pictures:
     """Latents that hold nothing, features that are all different."""
-    count = len(media_NFHWC)
+    count = len(list(media))
     pooled = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
     return Pictures(latents=np.zeros((count, 1, 1), np.float32), pooled=pooled)
 
@@ -147,4 +148,56 @@ def test_who_sees_the_pictures_scores_100_and_who_sees_swapped_ones_does_not(
 def test_an_unknown_task_is_named(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, tasks=("captionning",))
     with pytest.raises(UserError, match="no task 'captionning'; the tasks are captioning, "):
+        runner.evaluate(config, _model(), None, tmp_path / "results.jsonl", "hash")
+
+
+def _files_config(folder: Path, **changes: Any) -> EvaluationConfig:
+    fields = {"tasks": ("walls",), "shots": (0,), "selections": (), "split": "train"} | changes
+    return EvaluationConfig(
+        num_queries=100, benchmarks=(coco_files.benchmark(folder),), max_decode_length=4, **fields
+    )
+
+
+def test_a_benchmark_of_files_is_asked_of_a_model(tmp_path: Path) -> None:
+    config = _files_config(coco_files.write(tmp_path))
+    path = tmp_path / "results.jsonl"
+    runner.evaluate(config, _model(), None, path, "hash")
+    found = results.read(path)
+    assert [(r.task, r.split, r.shots, r.selection, r.images, r.metric) for r in found] == [
+        ("walls", "train", 0, "none", images, "cider") for images in ("real", "swapped")
+    ]
+    # Asked for 100, it has five.
+    assert {r.n for r in found} == {len(coco_files.COLOURS)}
+
+
+def test_who_sees_the_pictures_of_files_speaks_as_people_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _files_config(coco_files.write(tmp_path))
+
+    class Person:
+        """Says the second caption of what it is shown."""
+
+        def __init__(self, *arguments: object) -> None:
+            self.task = make_task("walls", config, 24)
+
+        def generate(self, prompts: Sequence[Prompt], *arguments: object) -> list[str]:
+            return [self.task.query(prompt.pictures[-1]).references[1] for prompt in prompts]
+
+    monkeypatch.setattr(runner, "Answerer", Person)
+    monkeypatch.setattr(PictureEncoder, "__call__", lambda self, media: _seen_by_oracle(media))
+    path = tmp_path / "results.jsonl"
+    runner.evaluate(config, _model(), None, path, "hash")
+    real, swapped = results.read(path)
+    # One of three references is met: 1,000 points. Of the other two the single words are, since
+    # only the colour's name has weight: 250 points, a little less for another length.
+    assert real.value == pytest.approx((1000 + 2 * 250) / 3, rel=0.02)
+    assert swapped.value == 0.0
+
+
+def test_benchmarks_have_names_of_their_own(tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        _files_config(tmp_path), benchmarks=(coco_files.benchmark(tmp_path, name="captioning"),)
+    )
+    with pytest.raises(UserError, match="names captioning: expected unique ones, and none of "):
         runner.evaluate(config, _model(), None, tmp_path / "results.jsonl", "hash")

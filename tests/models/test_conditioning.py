@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from flamingo_jax.config import CrossAttentionConfig, MeshConfig, ModelConfig
 from flamingo_jax.config_model import REMAT_POLICIES
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
+from flamingo_jax.models.cache import start_answers
 from flamingo_jax.models.flamingo import decoder_stacks
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.sharding.rules import parameter_shardings
@@ -44,16 +46,21 @@ def test_cached_decoding_equals_the_full_forward_pass(way: str) -> None:
     functions = build.build_flamingo(config)
     params = tiny.open_gates(tiny.parameters(functions.init))
     latents, text, index = tiny.example(config)
+    index[:, 6:] = index[:, 5:6]  # An answer sees the picture of its prompt's end.
     full = jax.jit(functions.forward)(params, text, index, latents)
     length = np.array([6, 6])
-    logits, cache = jax.jit(functions.prefill, static_argnums=5)(
-        params, text[:, :6], length, index[:, :6], latents, text.shape[1]
-    )
-    step = jax.jit(functions.decode_step)
-    for position in range(6, text.shape[1]):
-        np.testing.assert_allclose(logits, full[:, position - 1], atol=2e-5)
-        place = np.full(2, position)
-        logits, cache = step(params, text[:, position], place, index[:, position], cache)
+    apart = functions.layers_apart(params)
+    for some in (params, apart):
+        logits, cache = jax.jit(functions.prefill, static_argnums=5)(
+            some, text[:, :6], length, index[:, :6], latents, text.shape[1]
+        )
+        answers = start_answers(cache, text.shape[1] - 6)
+        go_on = jax.jit(functions.go_on)
+        for step in range(text.shape[1] - 6):
+            np.testing.assert_allclose(logits, full[:, 5 + step], atol=2e-5)
+            place = tiny.next_place(2, step, text.shape[1] - 6)
+            logits, answers = go_on(some, text[:, 6 + step][:, None], place, cache, answers)
+            logits = logits[:, 0]
 
 
 @pytest.mark.parametrize("way", ["every second", "vanilla", "middle", "all previous"])
@@ -72,6 +79,47 @@ def test_closed_gates_leave_the_language_model_as_it_is(way: str) -> None:
     ungated = build.build_flamingo(make_config("no gate"))
     changed = jax.jit(ungated.forward)(tiny.parameters(ungated.init), text, index, latents)
     assert np.abs(changed[..., :-1] - expected).max() > 1e-2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_text_without_pictures_is_as_text_in_front_of_the_first_picture(way: str) -> None:
+    """The feed-forward blocks of the new layers run all the same."""
+    config = make_config(way, num_layers=2)
+    functions = build.build_flamingo(config)
+    params = tiny.open_gates(tiny.parameters(functions.init))
+    latents, text, index = tiny.example(config)
+    expected = jax.jit(functions.activations)(params, text, np.zeros_like(index), latents)[0]
+    without = jax.jit(functions.text_activations)
+    found = without(params, text)[0]
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    closed = {
+        path: {n: leaf * (not n.endswith("feed_forward_gate")) for n, leaf in leaves.items()}
+        for path, leaves in params.items()
+    }
+    feed_forward_matters = np.abs(without(closed, text)[0] - found).max() > 1e-2
+    assert bool(feed_forward_matters) is (way not in ("vanilla", "no gate"))
+
+
+def test_text_without_pictures_gives_the_gradient_of_text_in_front_of_the_first_picture() -> None:
+    config = make_config("every second", num_layers=2)
+    functions = build.build_flamingo(config)
+    params = tiny.open_gates(tiny.parameters(functions.init))
+    params = {path: leaf for path, leaf in params.items() if "vision_encoder" not in path}
+    latents, text, index = tiny.example(config)
+
+    def gradient(activations: Callable[[Any], Any]) -> dict[str, Any]:
+        loss = jax.grad(lambda params: jnp.sum(jnp.sin(activations(params)[0])))
+        return dict(flatten(jax.jit(loss)(params)))
+
+    expected = gradient(
+        lambda params: functions.activations(params, text, np.zeros_like(index), latents)
+    )
+    found = gradient(lambda params: functions.text_activations(params, text))
+    largest = max(np.abs(leaf).max() for leaf in expected.values())
+    for path, leaf in expected.items():
+        np.testing.assert_allclose(found[path], leaf, rtol=1e-4, atol=1e-6 * largest, err_msg=path)
+    assert np.abs(found["groups/cross_attention/feed_forward_gate"]).max() > 1e-3 * largest
+    assert not np.abs(found["groups/cross_attention/attention_gate"]).any()
 
 
 def seen_pictures(way: str) -> np.ndarray:

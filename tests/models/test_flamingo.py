@@ -11,8 +11,9 @@ import pytest
 from flamingo_jax.config import CrossAttentionConfig
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
+from flamingo_jax.models.cache import AnswerPlace, start_answers
 from flamingo_jax.models.cross_attention import CrossAttention
-from flamingo_jax.models.flamingo import decoder_stacks, extend_text, map_rows
+from flamingo_jax.models.flamingo import decoder_stacks
 from flamingo_jax.models.language_model import Block, output_logits
 from flamingo_jax.models.layers.normalization import rms_norm
 from flamingo_jax.models.masks import media_mask
@@ -121,37 +122,56 @@ def test_only_the_picture_of_phi_is_seen_in_one_layer() -> None:
 
 def test_cached_decoding_equals_the_full_forward_pass(opened: Opened) -> None:
     functions, params, latents, text, index = opened
-    full = jax.jit(functions.forward)(params, text, index, latents)
     lengths = np.array([4, 6])
+    index = index.copy()
+    for row, length in enumerate(lengths):
+        index[row, length:] = index[row, length - 1]  # Answers see the picture of the prompt's end.
+    full = jax.jit(functions.forward)(params, text, index, latents)
     padded = np.where(np.arange(8) < lengths[:, None], text[:, :8], 0)
     logits, cache = jax.jit(functions.prefill, static_argnums=5)(
-        params, padded, lengths, index[:, :8], latents, text.shape[1]
+        params, padded, lengths, index[:, :8], latents, 8 + 5
     )
-    step = jax.jit(functions.decode_step)
-    for offset in range(5):
-        rows = np.arange(2)
-        np.testing.assert_allclose(logits, full[rows, lengths + offset - 1], atol=1e-5)
-        position = lengths + offset
-        logits, cache = step(params, text[rows, position], position, index[rows, position], cache)
+    answers = start_answers(cache, 5)
+    go_on = jax.jit(functions.go_on)
+    rows = np.arange(2)
+    for step in range(5):
+        np.testing.assert_allclose(logits, full[rows, lengths + step - 1], atol=1e-5)
+        token = text[rows, lengths + step]
+        logits, answers = go_on(
+            params, token[:, None], tiny.next_place(2, step, 5), cache, answers
+        )
+        logits = logits[:, 0]
 
 
-def test_map_rows_reorders_the_batch_of_a_cache(opened: Opened) -> None:
+def test_answers_in_one_row_do_not_see_each_other(opened: Opened) -> None:
+    """Two answers of two tokens each, all at once, are what they are alone."""
     functions, params, latents, text, index = opened
     lengths = np.array([5, 5])
-    _, cache = functions.prefill(params, text, lengths, index, latents, 12)
-    token, position = text[:, 5], lengths
-    straight, _ = functions.decode_step(params, token, position, index[:, 5], cache)
-    swapped = map_rows(lambda leaf: leaf[::-1], cache)
-    reverse, _ = functions.decode_step(params, token[::-1], position[::-1], index[::-1, 5], swapped)
-    np.testing.assert_allclose(reverse[::-1], straight, atol=1e-6)
+    answers_of_row = np.array([[7, 9, 8, 9], [6, 5, 6, 7]])  # slots: answer 1, answer 1, 2, 2
+    _, cache = functions.prefill(params, text[:, :5], lengths, index[:, :5], latents, 8)
+    distance = np.array([[0, -1, -1, -1], [1, 0, -1, -1], [-1, -1, 0, -1], [-1, -1, 1, 0]])
+    place = AnswerPlace(
+        depth=np.tile([0, 1, 0, 1], (2, 1)), distance=np.tile(distance, (2, 1, 1)), slot=0
+    )
+    together, _ = functions.go_on(params, answers_of_row, place, cache, start_answers(cache, 4))
+    for start in (0, 2):
+        whole = np.concatenate([text[:, :5], answers_of_row[:, start : start + 2]], axis=1)
+        phi = np.concatenate([index[:, :5], np.repeat(index[:, 4:5], 2, axis=1)], axis=1)
+        alone = functions.forward(params, whole, phi, latents)[:, 5:]
+        np.testing.assert_allclose(together[:, start : start + 2], alone, atol=1e-5)
 
 
-def test_extend_text_leaves_pictures_alone(opened: Opened) -> None:
+def test_layers_apart_are_views_and_give_the_same(opened: Opened) -> None:
     functions, params, latents, text, index = opened
-    _, cache = functions.prefill(params, text, np.array([3, 3]), index, latents, 11)
-    longer = extend_text(cache, 20)
-    assert longer[0].text.keys.shape[3] == 20
-    assert longer[0].media.keys.shape == cache[0].media.keys.shape
+    apart = functions.layers_apart(params)
+    stacked = params["groups/language_model/block/feed_forward/hidden"]["w"]
+    one = apart["groups_1/language_model_0/block/feed_forward/hidden"]["w"]
+    np.testing.assert_array_equal(one, stacked[1, 0])
+    lengths = np.array([8, 5])
+    arguments = (text[:, :8], lengths, index[:, :8], latents, 9)
+    expected, _ = functions.prefill(params, *arguments)
+    logits, _ = functions.prefill(apart, *arguments)
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
 
 
 def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:

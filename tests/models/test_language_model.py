@@ -84,7 +84,8 @@ def test_gather_to_keys_agrees_with_shift_to_keys() -> None:
     T = 6
     logits = jnp.asarray(random.normal(size=(2, 3, T, T)), jnp.float32)
     shifted = relative_position.shift_to_keys(logits)
-    gathered = relative_position.gather_to_keys(logits, jnp.broadcast_to(jnp.arange(T), (2, T)))
+    distance_TT = jnp.arange(T)[:, None] - jnp.arange(T)
+    gathered = relative_position.gather_to_keys(logits, jnp.stack([distance_TT] * 2))
     causal = np.tril(np.ones((T, T), bool))
     np.testing.assert_array_equal(np.where(causal, gathered, 0), np.where(causal, shifted, 0))
 

@@ -17,6 +17,7 @@ from flamingo_jax.config import (
 )
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
+from flamingo_jax.models.cache import AnswerPlace
 
 VOCABULARY_SIZE = 40
 IMAGE_SIZE = 32
@@ -77,6 +78,16 @@ def example(
     text_BT = random.integers(4, VOCABULARY_SIZE, (batch_size, length)).astype(np.int32)
     index_BT = np.arange(length) * (num_media + 1) // length
     return latents_BIRD, text_BT, np.broadcast_to(index_BT, text_BT.shape).astype(np.int32)
+
+
+def next_place(num_rows: int, step: int, num_slots: int) -> AnswerPlace:
+    """Where token `step` of one answer to every prompt stands."""
+    distance = step - np.arange(num_slots)
+    return AnswerPlace(
+        depth=jax.numpy.full((num_rows, 1), step),
+        distance=jax.numpy.asarray(np.tile(distance, (num_rows, 1, 1))),
+        slot=jax.numpy.int32(step),
+    )
 
 
 def key(seed: int = 0) -> jax.Array:

@@ -21,6 +21,7 @@ from flamingo_jax.planning.compiled import (
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.training.batches import abstract_batches
 from flamingo_jax.training.loop import abstract_state, jit_step
+from flamingo_jax.training.losses import CHUNK_LENGTH
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from tests.e2e import tiny_run
@@ -28,8 +29,11 @@ from tests.e2e import tiny_run
 GIB = 2**30
 
 
-def _compiled(stage: str, **mesh: Any) -> CompiledStep:
-    config = tiny_run.make_config(stage, {"data[0].batch_size": 4})
+def _compiled(stage: str, max_text_length: int = 0, **mesh: Any) -> CompiledStep:
+    changes = {"data[0].batch_size": 4}
+    if max_text_length:
+        changes["data[0].max_text_length"] = max_text_length
+    config = tiny_run.make_config(stage, changes)
     config = dataclasses.replace(config, data=config.data[:1], mesh=MeshConfig(**mesh))
     topology = topologies.parse_topology(f"cpu:{mesh['data'] * mesh['model']}")
     with tiny_run.fast_compilation():
@@ -56,6 +60,19 @@ def test_without_the_split_nothing_is_sliced() -> None:
     step = _compiled("language_model", data=2, model=1, shard_optimizer=False)
     split = find_optimizer_split(step.collectives)
     assert not split.is_there
+
+
+def test_the_embeddings_gradient_is_added_up_over_data_once() -> None:
+    """And not for every chunk of the loss. Model halves of its 1,024 rows of 32 numbers."""
+    step = _compiled("language_model", max_text_length=3 * CHUNK_LENGTH, data=2, model=2)
+    sums = [
+        item.times
+        for item in step.collectives
+        if item.axis == "data"
+        and item.kind != "all-gather"
+        and any(array.shape == (512, 32) for array in item.arrays)
+    ]
+    assert sums == [1]
 
 
 @pytest.mark.parametrize("stage", ["language_model", "flamingo"])

@@ -124,6 +124,26 @@ def test_a_flamingo_step_has_the_products_of_the_traced_gradient(changes: dict[s
     assert forward == sum(2 * p.multiply_adds * (1 if p.once else B) for p in products)
 
 
+@pytest.mark.parametrize("way", ["every_block", "vanilla", "grafting", "unfrozen"])
+def test_text_alone_has_the_products_of_the_traced_gradient(way: str) -> None:
+    dataset = dataclasses.replace(DATASET, max_images=0)
+    config = make_config(dataset=dataset, **FLAMINGOS[way])
+    functions = build.build_flamingo(config.model)
+    stage = make_stage(config, "")
+    params = jax.eval_shape(stage.init, jax.random.key(0))
+    trainable, frozen = partition(params, stage.is_trainable)
+
+    def loss(trainable: Any, frozen: Any) -> jax.Array:
+        params = merge(trainable, frozen)
+        x_BTD, rows = functions.text_activations(params, jnp.zeros((B, 1), jnp.int32))
+        return sum(jnp.sum(jnp.square(jnp.einsum("btd,vd->btv", x_BTD, e))) for e in rows)
+
+    flops = step_flops(config).per_step_of_component
+    assert without(flops).total == product_flops(jax.grad(loss), trainable, frozen)
+    assert flops["vision_encoder"].total == flops["resampler"].total == 0
+    assert (flops["cross_attention"].total == 0) is (way == "vanilla")
+
+
 def test_a_frozen_language_model_runs_forward_as_it_does_alone() -> None:
     config = make_config()
     functions = build.build_language_model(config.model)

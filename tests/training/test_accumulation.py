@@ -105,3 +105,34 @@ def test_update_adds_the_weighted_gradients_of_all_datasets() -> None:
         metrics["loss/other"], weighted_mean(PARAMS, batches["other"]), rtol=1e-6
     )
     assert int(new_state.step) == 1
+
+
+def test_datasets_that_take_turns_are_visited_alone() -> None:
+    datasets = [dataset("one", 1.0), dataset("other", 0.5, microbatches=2)]
+    batches = {"one": batch(1), "other": batch(2)}
+    optimizer = optax.adam(0.1)
+    start = start_state(PARAMS, {}, optimizer, jax.random.key(0))
+    expected = found = start
+    for number in range(4):
+        (turn,) = visited = datasets[number % 2 :][:1]
+        one_batch = {turn.name: batches[turn.name]}
+        expected, _ = accumulation.update(expected, one_batch, visited, gradient_of, optimizer)
+        found, metrics = accumulation.update(found, one_batch, datasets, gradient_of, optimizer)
+        assert [name for name in metrics if name.startswith("loss/")] == [
+            f"loss/{turn.name}",
+            "loss/total",
+        ]
+        np.testing.assert_array_equal(found.trainable["a"]["w"], expected.trainable["a"]["w"])
+    together, _ = accumulation.update(start, batches, datasets, gradient_of, optimizer)
+    assert not np.allclose(together.trainable["a"]["w"], found.trainable["a"]["w"], atol=1e-3)
+
+
+@pytest.mark.parametrize("names", [(), ("others",), ("one", "others")])
+def test_batches_of_no_dataset_are_refused(names: tuple[str, ...]) -> None:
+    optimizer = optax.sgd(0.1)
+    state = start_state(PARAMS, {}, optimizer, jax.random.key(0))
+    batches = {name: batch(0) for name in names}
+    with pytest.raises(ValueError, match="expected of one, other"):
+        accumulation.update(
+            state, batches, [dataset("one", 1), dataset("other", 1)], gradient_of, optimizer
+        )

@@ -45,7 +45,14 @@ def metrics(workdir: Path) -> list[dict[str, float]]:
     """Rows of metrics.jsonl without those that depend on the clock."""
     lines = (workdir / "flamingo" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    return [{k: v for k, v in row.items() if k != "examples_per_second"} for row in rows]
+    return [
+        {
+            key: value
+            for key, value in row.items()
+            if key != "examples_per_second" and not key.startswith("data/")
+        }
+        for row in rows
+    ]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -83,8 +90,8 @@ def test_signal_saves_the_running_step_and_resume_is_exact(
     number: int,
     code: int,
 ) -> None:
-    def signalling(start: int) -> Iterator[Any]:
-        for item in toy.open_dataset("pages", start):
+    def signalling(start: int, *, rows: range) -> Iterator[Any]:
+        for item in toy.open_dataset("pages", start, rows=rows):
             if item[1] == 4:
                 os.kill(os.getpid(), number)
             yield item
@@ -155,8 +162,8 @@ def test_other_config_is_refused_by_field(tmp_path: Path) -> None:
 
 
 def test_diverged_state_is_never_saved(tmp_path: Path) -> None:
-    def poisoned(start: int) -> Iterator[Any]:
-        for batch, position in toy.open_dataset("pages", start):
+    def poisoned(start: int, *, rows: range) -> Iterator[Any]:
+        for batch, position in toy.open_dataset("pages", start, rows=rows):
             if position == 4:
                 batch["x"][0, 0] = np.nan
             yield batch, position
@@ -210,8 +217,31 @@ def test_workdir_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_dataset_that_ends_is_named(tmp_path: Path) -> None:
-    def short(start: int) -> Iterator[Any]:
+    def short(start: int, *, rows: range) -> Iterator[Any]:
         yield from [(toy.batch_at("pages", start), start + 1)]
 
     with pytest.raises(UserError, match="dataset 'pages' ended"):
         toy.run(tmp_path, toy.make_config(), pages=short)
+
+
+def test_datasets_may_take_turns_and_a_run_goes_on_with_the_next_one(tmp_path: Path) -> None:
+    fields = {"round_robin": True, "checkpoint__every_steps": 3, "log_every_steps": 1}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert toy.run(whole, toy.make_config(**fields)) == 0
+    assert toy.run(parts, toy.make_config(steps=3, **fields)) == 0
+    assert toy.run(parts, toy.make_config(**fields)) == 0
+    (arrays, metadata), (other_arrays, other_metadata) = final_state(whole, 6), final_state(parts, 6)
+    # Six steps of two datasets: three turns each.
+    assert metadata["data"] == other_metadata["data"] == {"pages": 3, "noisy_pairs": 3}
+    for array, other in zip(arrays, other_arrays, strict=True):
+        np.testing.assert_array_equal(array, other)
+    rows = metrics(whole)
+    assert "loss/noisy_pairs" not in rows[0]
+    # The loss of a dataset that has no turn is that of its last one.
+    assert rows[1]["loss/pages"] == rows[0]["loss/pages"]
+    assert rows[2]["loss/noisy_pairs"] == rows[1]["loss/noisy_pairs"]
+    assert rows[2]["loss/pages"] != rows[1]["loss/pages"]
+    # A step of one dataset is not a step of both.
+    both = tmp_path / "both"
+    assert toy.run(both, toy.make_config(log_every_steps=1)) == 0
+    assert metrics(both)[1]["loss/pages"] != rows[2]["loss/pages"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flamingo_jax.training.losses import (
+    CHUNK_LENGTH,
     contrastive_correct,
     contrastive_loss,
     next_token_loss,
@@ -177,11 +178,12 @@ def test_a_frozen_embedding_costs_no_product_for_its_gradient() -> None:
 
 
 def test_logits_of_one_chunk_alone_exist_at_a_time() -> None:
-    x, first, second, text, weight = _activations(length=640)
+    length = 5 * CHUNK_LENGTH
+    x, first, second, text, weight = _activations(length=length)
 
     def loss(x: jax.Array) -> jax.Array:
         return next_token_loss_of_activations(x, (first, second), text, weight)[0]
 
     text_of_jaxpr = str(jax.make_jaxpr(jax.grad(loss))(x))
-    assert "f32[3,64,7]" in text_of_jaxpr
-    assert "f32[3,640,7]" not in text_of_jaxpr
+    assert f"f32[3,{CHUNK_LENGTH},7]" in text_of_jaxpr
+    assert f"f32[3,{length},7]" not in text_of_jaxpr

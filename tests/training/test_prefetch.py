@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +73,41 @@ def test_close_ends_the_thread() -> None:
     prefetcher = Prefetcher(DATASETS, {"ones": 0, "threes": 0})
     prefetcher.close()
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
+
+
+def test_batches_are_put_in_place_by_the_thread_itself() -> None:
+    placed_by: list[str] = []
+
+    def place(batch: int) -> str:
+        placed_by.append(threading.current_thread().name)
+        return f"placed {batch}"
+
+    with Prefetcher(DATASETS, {"ones": 0, "threes": 0}, place=place) as prefetcher:
+        assert prefetcher.next()[0] == {"ones": "placed 0", "threes": "placed 0"}
+    assert set(placed_by) == {"prefetch"}
+
+
+def test_counts_the_time_that_its_user_waits() -> None:
+    def slow(start: int) -> Iterator[tuple[int, int]]:
+        for batch, position in count(1, start):
+            time.sleep(0.1 if batch < 3 else 0)
+            yield batch, position
+
+    with Prefetcher({"x": slow}, {"x": 0}) as prefetcher:
+        for _ in range(3):
+            prefetcher.next()
+        waited = prefetcher.seconds_waited
+        assert waited > 0.2
+        time.sleep(0.2)
+        prefetcher.next()
+        # What was ready costs nothing.
+        assert prefetcher.seconds_waited - waited < 0.1
+
+
+def test_datasets_that_are_not_visited_keep_their_position() -> None:
+    visits = [["ones"], ["threes"], ["ones"], ["ones", "threes"]]
+    with Prefetcher(DATASETS, {"ones": 0, "threes": 0}, visits=visits) as prefetcher:
+        assert prefetcher.next() == ({"ones": 0}, {"ones": 1, "threes": 0})
+        assert prefetcher.next() == ({"threes": 0}, {"ones": 1, "threes": 3})
+        assert prefetcher.next() == ({"ones": 1}, {"ones": 2, "threes": 3})
+        assert prefetcher.next() == ({"ones": 2, "threes": 3}, {"ones": 3, "threes": 6})

@@ -23,8 +23,7 @@ import optax
 from configs import quickstart
 from flamingo_jax.config import RunConfig, resolve
 from flamingo_jax.training import accumulation
-from flamingo_jax.training.loop import Stage, train
-from flamingo_jax.training.prefetch import OpenDataset
+from flamingo_jax.training.loop import OpenRows, Stage, train
 
 BATCH = 8
 
@@ -93,6 +92,9 @@ def make_stage(datasets: tuple[Any, ...]) -> Stage:
     )
 
 
+ALL_ROWS = range(BATCH)
+
+
 def batch_at(name: str, position: int) -> dict[str, np.ndarray]:
     """The batch of a position: a function of name and position alone."""
     random = np.random.default_rng((len(name), position))
@@ -100,18 +102,21 @@ def batch_at(name: str, position: int) -> dict[str, np.ndarray]:
     return {"x": x, "y": np.sin(x[:, :3])}
 
 
-def open_dataset(name: str, start: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+def open_dataset(
+    name: str, start: int, *, rows: range = ALL_ROWS
+) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+    assert rows == ALL_ROWS
     position = start
     while True:
         yield batch_at(name, position), position + 1
         position += 1
 
 
-def make_datasets(config: RunConfig) -> dict[str, OpenDataset]:
+def make_datasets(config: RunConfig) -> dict[str, OpenRows]:
     return {d.name: functools.partial(open_dataset, d.name) for d in config.data}
 
 
-def run(workdir: Path, config: RunConfig, **datasets: OpenDataset) -> int:
+def run(workdir: Path, config: RunConfig, **datasets: OpenRows) -> int:
     return train(config, workdir, make_stage(config.data), make_datasets(config) | datasets)
 
 
@@ -120,8 +125,8 @@ def killed_run(workdir: Path, step: int) -> None:
     config = make_config()
     saved = workdir / "flamingo" / "checkpoints" / str(step)
 
-    def deadly(start: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
-        for item in open_dataset("pages", start):
+    def deadly(start: int, *, rows: range) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+        for item in open_dataset("pages", start, rows=rows):
             if item[1] > step + 1:
                 while not saved.exists():
                     time.sleep(0.01)

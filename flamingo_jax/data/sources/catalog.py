@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 
 from flamingo_jax.config import DatasetConfig
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.data.sources import documentation, world
+from flamingo_jax.data.sources import (
+    clips,
+    coco_captions,
+    documentation,
+    json_lines_pages,
+    json_lines_pairs,
+    mmc4,
+    obelics,
+    text_sources,
+    tfds_pairs,
+    webdataset,
+    world,
+)
 from flamingo_jax.data.sources.source import Content, Source
 
 SOURCES: Mapping[str, Callable[[DatasetConfig], Source]] = {
@@ -17,13 +29,27 @@ SOURCES: Mapping[str, Callable[[DatasetConfig], Source]] = {
     "world/clips": world.clips,
     "world/text": world.text,
     "text/documentation": documentation.source,
+    "clips/json_lines": clips.json_lines,
+    "clips/webdataset": clips.webdataset,
+    "pages/json_lines": json_lines_pages.source,
+    "pages/mmc4": mmc4.source,
+    "pages/obelics": obelics.source,
+    "pairs/coco_captions": coco_captions.source,
+    "pairs/json_lines": json_lines_pairs.source,
+    "pairs/tfds": tfds_pairs.source,
+    "pairs/webdataset": webdataset.source,
+    "text/files": text_sources.text_files,
+    "text/json_lines": text_sources.json_lines,
+    "text/tfds": text_sources.tfds,
 }
 
 _CONTENTS: Mapping[str, tuple[Content, ...]] = {
-    "flamingo": (Content.PAGE, Content.PAIR, Content.CLIP),
+    "flamingo": (Content.PAGE, Content.PAIR, Content.CLIP, Content.TEXT, Content.LONG_TEXT),
     "contrastive": (Content.PAIR,),
     "language_model": (Content.TEXT, Content.LONG_TEXT),
 }
+
+_FEWEST_TOKENS_OF_A_DOCUMENT = 8
 
 
 def open_source(dataset: DatasetConfig, stage: str) -> Source:
@@ -60,6 +86,11 @@ def open_source(dataset: DatasetConfig, stage: str) -> Source:
             dataset.num_frames,
             f"{num_frames}, the frames of {source.content.value}",
         )
+        num_documents = dataset.documents_per_row
+        expected = "1: only texts share rows"
+        _check(num_documents == 1, f"{field}.documents_per_row", num_documents, expected)
+    else:
+        _check_text(dataset, stage, field)
     if source.content is not Content.PAGE:
         _check(dataset.p_next == 0, f"{field}.p_next", dataset.p_next, "0: only pages have a next")
     if source.content not in (Content.PAIR, Content.CLIP):
@@ -67,6 +98,20 @@ def open_source(dataset: DatasetConfig, stage: str) -> Source:
         expected = "0: only texts of pairs and clips get the space"
         _check(value == 0, f"{field}.leading_space_probability", value, expected)
     return source
+
+
+def _check_text(dataset: DatasetConfig, stage: str, field: str) -> None:
+    """What goes with text alone."""
+    if stage == "flamingo":
+        expected = "0: there are no pictures in text alone"
+        _check(dataset.max_images == 0, f"{field}.max_images", dataset.max_images, expected)
+    most = max(1, dataset.max_text_length // _FEWEST_TOKENS_OF_A_DOCUMENT)
+    _check(
+        dataset.documents_per_row <= most,
+        f"{field}.documents_per_row",
+        dataset.documents_per_row,
+        f"at most {most}, {_FEWEST_TOKENS_OF_A_DOCUMENT} tokens of max_text_length for each",
+    )
 
 
 def _check(condition: bool, field: str, value: object, expected: str) -> None:

@@ -11,7 +11,6 @@ import ast
 import functools
 import pathlib
 
-import numpy as np
 import sklearn
 
 from flamingo_jax.config import DatasetConfig
@@ -29,7 +28,7 @@ def source(dataset: DatasetConfig) -> Source:
     texts = documents_of_split(dataset.split)
 
     def read(index: int) -> RawExample:
-        return RawExample(chunks=(texts[index],), media=np.zeros((0, 0, 0, 0, 3), np.uint8))
+        return RawExample(chunks=(texts[index],))
 
     return Source(
         name=dataset.source, content=Content.LONG_TEXT, read=read, num_examples=len(texts)

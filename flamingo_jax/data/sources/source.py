@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import numpy as np
+from flamingo_jax.data.bad_samples import BadSample
+from flamingo_jax.data.media import Media
 
 
 class Content(enum.Enum):
@@ -31,11 +32,13 @@ class RawExample:
     Attributes:
         chunks: I+1 strings; chunk 0 stands before the first picture, chunk i after picture i.
             A text alone is its only chunk.
-        media: uint8 [I, F, H, W, 3], the pictures (F = 1) or clips in reading order.
+        media: I pictures or clips in reading order.
+        text_in_images: whether the record says that its pictures show text.
     """
 
     chunks: tuple[str, ...]
-    media: np.ndarray
+    media: Sequence[Media] = ()
+    text_in_images: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,9 +48,12 @@ class Source:
     Attributes:
         name: as in `DatasetConfig.source`.
         content: what the examples are.
-        read: makes example n, the same one at every call.
+        read: makes example n, the same one at every call and from any thread. Raises `BadSample`
+            if that example cannot be used.
         num_examples: how many there are; None if they never end.
-        media_shape: (F, H, W) of every picture or clip; (0, 0, 0) for text alone.
+        media_shape: (F, H, W) of every picture or clip once it is decoded; (0, 0, 0) for text
+            alone.
+        problems: what was found wrong when the source was opened, such as missing shards.
     """
 
     name: str
@@ -55,3 +61,4 @@ class Source:
     read: Callable[[int], RawExample]
     num_examples: int | None = None
     media_shape: tuple[int, int, int] = (0, 0, 0)
+    problems: tuple[BadSample, ...] = ()

@@ -11,7 +11,6 @@ from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import scenes, seeds, text_world, world
 from flamingo_jax.data.sources.source import Content, RawExample, Source
 
-_NO_MEDIA = np.zeros((0, 0, 0, 0, 3), np.uint8)
 _FEWEST_FRAMES = 2
 
 Draw = Callable[[np.random.Generator], world.Document]
@@ -60,7 +59,7 @@ def text(dataset: DatasetConfig) -> Source:
     def read(index: int) -> RawExample:
         random = seeds.generator(dataset.seed, dataset.source, dataset.split, index)
         document = text_world.document(random, dataset.split)
-        return RawExample(chunks=(document,), media=_NO_MEDIA)
+        return RawExample(chunks=(document,))
 
     return Source(name=dataset.source, content=Content.TEXT, read=read)
 
@@ -71,7 +70,8 @@ def _painted(dataset: DatasetConfig, content: Content, draw: Draw) -> Source:
     def read(index: int) -> RawExample:
         random = seeds.generator(dataset.seed, dataset.source, dataset.split, index)
         document = draw(random)
-        return RawExample(chunks=document.chunks, media=document.render(dataset.split, random))
+        media = document.render(dataset.split, random)
+        return RawExample(chunks=document.chunks, media=tuple(media))
 
     num_frames = dataset.num_frames if content is Content.CLIP else 1
     return Source(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flamingo_jax.data import grammar
-from flamingo_jax.evaluation.task import NUM_TEXT_EXAMPLES, OUTPUT, Query, Task
+from flamingo_jax.evaluation.task import NUM_TEXT_EXAMPLES, OUTPUT
+from flamingo_jax.evaluation.world_task import WorldQuery, WorldTask
 
 
-class Attribute(Task):
+class Attribute(WorldTask):
     """ "<image>Output: red<EOC><image>Output:": open-ended, one attribute a prompt."""
 
     name = "attribute"
@@ -16,11 +17,11 @@ class Attribute(Task):
         random = self.generator("attribute", index)
         return list(grammar.ATTRIBUTES)[random.integers(len(grammar.ATTRIBUTES))]
 
-    def query(self, index: int) -> Query:
+    def query(self, index: int) -> WorldQuery:
         """See `Task.query`."""
         frames = self.draw_outside_support(self.generator("query", index))
         answer = grammar.attribute_word(self.attribute(index), frames[0])
-        return Query(frames=frames, lead=OUTPUT, answer=answer)
+        return WorldQuery(frames=frames, lead=OUTPUT, answer=answer)
 
     def shot_text(self, index: int, row: int) -> str:
         """See `Task.shot_text`; the attribute is the query's."""

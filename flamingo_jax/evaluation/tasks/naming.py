@@ -7,12 +7,13 @@ import functools
 import numpy as np
 
 from flamingo_jax.data import digits, grammar, scenes
-from flamingo_jax.evaluation.task import NUM_TEXT_EXAMPLES, OUTPUT, Frames, Query, Task
+from flamingo_jax.evaluation.task import NUM_TEXT_EXAMPLES, OUTPUT
+from flamingo_jax.evaluation.world_task import Frames, WorldQuery, WorldTask
 
 NUM_NAMES = 4
 
 
-class Naming(Task):
+class Naming(WorldTask):
     """ "<image>Output: dax<EOC><image>Output: fup<EOC><image>Output:": open-ended.
 
     Every query is an episode with digits and names of its own. Random shots are balanced over the
@@ -29,11 +30,11 @@ class Naming(Task):
         names = grammar.draw_names(random, NUM_NAMES)
         return {int(digit): name for digit, name in zip(classes, names, strict=True)}
 
-    def query(self, index: int) -> Query:
+    def query(self, index: int) -> WorldQuery:
         """See `Task.query`."""
         digit, name = next(iter(self.episode(index).items()))
         frames = self.draw_outside_support(self.generator("query", index), digit=digit)
-        return Query(frames=frames, lead=OUTPUT, answer=name)
+        return WorldQuery(frames=frames, lead=OUTPUT, answer=name)
 
     def shot_text(self, index: int, row: int) -> str:
         """See `Task.shot_text`.

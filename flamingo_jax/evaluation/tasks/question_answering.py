@@ -7,17 +7,17 @@ import abc
 import numpy as np
 
 from flamingo_jax.data import grammar, world
-from flamingo_jax.evaluation.task import Frames, Query, Task
+from flamingo_jax.evaluation.world_task import Frames, WorldQuery, WorldTask
 
 
-class _QuestionAnswering(Task):
+class _QuestionAnswering(WorldTask):
     """What both kinds have in common: every picture has a question of its own."""
 
     @abc.abstractmethod
-    def ask(self, random: np.random.Generator, frames: Frames) -> Query:
+    def ask(self, random: np.random.Generator, frames: Frames) -> WorldQuery:
         """Draws a question about a picture."""
 
-    def query(self, index: int) -> Query:
+    def query(self, index: int) -> WorldQuery:
         """See `Task.query`."""
         random = self.generator("query", index)
         return self.ask(random, self.draw_outside_support(random))
@@ -34,12 +34,12 @@ class QuestionAnswering(_QuestionAnswering):
     name = "question_answering"
     metrics = ("vqa_accuracy", "exact_match")
 
-    def ask(self, random: np.random.Generator, frames: Frames) -> Query:
+    def ask(self, random: np.random.Generator, frames: Frames) -> WorldQuery:
         """Draws what is asked about, and in which words."""
         attribute = list(grammar.QUESTIONS)[random.integers(len(grammar.QUESTIONS))]
         wordings = grammar.QUESTIONS[attribute]
         question = wordings[random.integers(len(wordings))]
-        return Query(
+        return WorldQuery(
             frames=frames,
             lead=f"Question: {question} Answer:",
             answer=grammar.answer(attribute, frames[0]),
@@ -56,10 +56,10 @@ class VideoQuestionAnswering(_QuestionAnswering):
         """Draws a clip."""
         return world.clip_frames(random, self.split, self.num_frames)
 
-    def ask(self, random: np.random.Generator, frames: Frames) -> Query:
+    def ask(self, random: np.random.Generator, frames: Frames) -> WorldQuery:
         """Draws the wording of the question."""
         question = grammar.VIDEO_QUESTIONS[random.integers(len(grammar.VIDEO_QUESTIONS))]
-        return Query(
+        return WorldQuery(
             frames=frames,
             lead=f"Question: {question} Answer:",
             answer=grammar.movement(frames),

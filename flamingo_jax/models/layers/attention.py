@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +50,57 @@ def attend(
         [B, T, N, K] in the dtype of the values.
     """
     return _attend(query_BTNK, key_BSNK, value_BSNK, mask, position_logits_BNTS)
+
+
+class Keys(NamedTuple):
+    """Some of the keys of `attend_to_parts`.
+
+    Attributes:
+        keys: [B, N, S, K].
+        values: [B, N, S, K].
+        mask: boolean, broadcastable to [B, N, T, S]; False hides a key.
+        position_logits: [B, N, T, S], as of `attend`; None: zeros.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    mask: jax.Array
+    position_logits: jax.Array | None = None
+
+
+def attend_to_parts(query_BTNK: jax.Array, parts: Sequence[Keys]) -> jax.Array:
+    """`attend` to keys that lie in several arrays, heads first; for inference, without gradient.
+
+    Args:
+        query_BTNK: queries; those that may see no key get zeros.
+        parts: the keys, one or more arrays of them.
+
+    Returns:
+        [B, T, N, K] in the dtype of the values.
+    """
+    scale = query_BTNK.shape[-1] ** -0.5
+    lowest = jnp.finfo(jnp.float32).min
+    query_BNTK = jnp.swapaxes(query_BTNK, 1, 2)
+    all_logits = []
+    for part in parts:
+        logits = jnp.einsum("bntk,bnsk->bnts", query_BNTK, part.keys)
+        if part.position_logits is not None:
+            logits = logits + part.position_logits
+        all_logits.append(jnp.where(part.mask, logits.astype(jnp.float32) * scale, lowest))
+    maximum = [jnp.max(logits, axis=-1, keepdims=True, initial=lowest) for logits in all_logits]
+    highest_BNT1 = functools.reduce(jnp.maximum, maximum)
+    # Where all is hidden, the exponentials are 1 before the mask takes them away.
+    weights = [
+        jnp.exp(logits - highest_BNT1) * part.mask
+        for logits, part in zip(all_logits, parts, strict=True)
+    ]
+    total_BNT1 = sum(jnp.sum(weight, axis=-1, keepdims=True) for weight in weights)
+    inverse_BNT1 = 1.0 / jnp.maximum(total_BNT1, jnp.finfo(jnp.float32).tiny)
+    output_BNTK = sum(
+        jnp.einsum("bnts,bnsk->bntk", (weight * inverse_BNT1).astype(part.values.dtype), part.values)
+        for weight, part in zip(weights, parts, strict=True)
+    )
+    return jnp.swapaxes(jnp.asarray(output_BNTK), 1, 2)
 
 
 # The gradient is written out, since it needs less than automatic differentiation keeps and reads:

@@ -50,17 +50,16 @@ def shift_to_keys(logits_BNTS: jax.Array) -> jax.Array:
     return jnp.reshape(padded, (B, N, S + 1, T))[:, :, 1:].reshape(B, N, T, S)
 
 
-def gather_to_keys(logits_BNTS: jax.Array, position_BT: jax.Array) -> jax.Array:
-    """Re-indexes logits by key, for queries anywhere among S keys at positions 0 to S-1.
+def gather_to_keys(logits_BNTC: jax.Array, distance_BTS: jax.Array) -> jax.Array:
+    """Re-indexes logits by key, for queries and keys anywhere.
 
     Args:
-        logits_BNTS: column c belongs to distance S-1-c, as in `shift_to_keys`.
-        position_BT: int32 position of every query.
+        logits_BNTC: column c belongs to distance C-1-c, as in `shift_to_keys`.
+        distance_BTS: int32, how far before each query a key stands.
 
     Returns:
-        [B, N, T, S]; column j belongs to key position j; columns j > position are without meaning.
+        [B, N, T, S]; columns of distances below 0 or from C on are without meaning.
     """
-    S = logits_BNTS.shape[-1]
-    column = S - 1 - (position_BT[:, None, :, None] - jnp.arange(S))
-    index = jnp.broadcast_to(jnp.minimum(column, S - 1), logits_BNTS.shape)
-    return jnp.take_along_axis(logits_BNTS, index, axis=-1)
+    last = logits_BNTC.shape[-1] - 1
+    index = last - jnp.clip(distance_BTS, 0, last)
+    return jnp.take_along_axis(logits_BNTC, index[:, None], axis=-1)

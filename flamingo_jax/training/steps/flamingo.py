@@ -1,4 +1,4 @@
-"""Flamingo's training step: text given pictures, vision encoder and language model frozen."""
+"""Flamingo's training step: text given pictures, or alone; what is pretrained is frozen."""
 
 from __future__ import annotations
 
@@ -36,13 +36,18 @@ def make_step(
     """Makes the pure step of the Flamingo stage (paper, section 4.1.4).
 
     Pages, pairs and clips differ in shape alone, so that one loss serves all datasets; each has its
-    own batch size and weight lambda. Only the trainable tree is differentiated: nothing flows back
-    into the vision encoder, and through the language model only to the layers between its own.
+    own batch size and weight lambda. A dataset of text alone (the co-training of the paper's table
+    10 (vi)) has no pictures to encode, and its tokens are what those in front of a page's first
+    picture are.
+
+    Only the trainable tree is differentiated: nothing flows back into the vision encoder, and
+    through the language model only to the layers between its own.
 
     Args:
       functions: `encode_features(params, media_BIFHWC) -> features_BIFPD`,
         `resample(params, features_BIFPD) -> latents_BIRD`, both in one as `encode_media`, and
-        `activations(params, text_BT, media_index_BT, latents_BIRD) -> (x_BTD, embeddings)`.
+        `activations(params, text_BT, media_index_BT, latents_BIRD) -> (x_BTD, embeddings)`, and
+        the same of text alone as `text_activations(params, text_BT, segment_BT or None)`.
       optimizer: the transformation of the accumulated gradient.
       datasets: the datasets that a step visits; batches as in `data.schema`.
       shard: see `accumulation.update`.
@@ -61,13 +66,7 @@ def make_step(
         def loss_sums(trainable: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
             params = merge(trainable, state.frozen)
             text_BT = batch[schema.TEXT]
-            if _FEATURES in batch:
-                latents_BIRD = functions.resample(params, batch[_FEATURES])
-            else:
-                latents_BIRD = functions.encode_media(params, batch[schema.MEDIA])
-            x_BTD, embeddings = functions.activations(
-                params, text_BT, batch[schema.MEDIA_INDEX], latents_BIRD
-            )
+            x_BTD, embeddings = _activations(functions, params, batch)
             return next_token_loss_of_activations(
                 x_BTD, embeddings, text_BT, batch[schema.LOSS_WEIGHT]
             )
@@ -85,22 +84,38 @@ def make_step(
     return step
 
 
+def _activations(
+    functions: FlamingoFunctions, params: Params, batch: Batch
+) -> tuple[jax.Array, Sequence[jax.Array]]:
+    """What the decoder makes of a batch: of pictures, of their features, or of text alone."""
+    text_BT = batch[schema.TEXT]
+    if _FEATURES in batch:
+        latents_BIRD = functions.resample(params, batch[_FEATURES])
+    elif schema.MEDIA in batch:
+        latents_BIRD = functions.encode_media(params, batch[schema.MEDIA])
+    else:
+        return functions.text_activations(params, text_BT, batch.get(schema.SEGMENT))
+    return functions.activations(params, text_BT, batch[schema.MEDIA_INDEX], latents_BIRD)
+
+
 def _with_features(
     functions: FlamingoFunctions,
     frozen: Params,
     batches: Mapping[str, Batch],
     images_at_once: int,
 ) -> dict[str, Batch]:
-    """The batches with features in place of pictures."""
+    """The batches with features in place of pictures; those of text alone as they are."""
 
     def encode(media: jax.Array) -> jax.Array:
         return functions.encode_features(frozen, media)
 
-    media = {name: batch[schema.MEDIA] for name, batch in batches.items()}
+    media = {name: batch[schema.MEDIA] for name, batch in batches.items() if schema.MEDIA in batch}
+    if not media:
+        return dict(batches)
     features = encode_together(encode, media, images_at_once)
     return {
         name: {key: value for key, value in batch.items() if key != schema.MEDIA}
-        | {_FEATURES: features[name]}
+        | ({_FEATURES: features[name]} if name in features else {})
         for name, batch in batches.items()
     }
 

@@ -13,7 +13,7 @@ from flamingo_jax.core.paths import Params, merge
 from flamingo_jax.data import schema
 from flamingo_jax.training import accumulation
 from flamingo_jax.training.accumulation import Batch, Metrics, Shard, unsharded
-from flamingo_jax.training.losses import next_token_loss
+from flamingo_jax.training.losses import next_token_loss_of_activations
 from flamingo_jax.training.state import TrainState
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ def make_step(
     """Makes the pure step of the language-model stage.
 
     Args:
-      functions: `forward(params, text_BT) -> logits_BTV`.
+      functions: `activations(params, text_BT, segment_BT or None) -> (x_BTD, embeddings)`.
       optimizer: the transformation of the accumulated gradient.
-      datasets: the datasets that a step visits; batches hold `text` and `loss_weight`.
+      datasets: the datasets that a step visits; batches hold `text`, `loss_weight`, and `segment`
+        if their rows hold several documents.
       shard: see `accumulation.update`.
 
     Returns:
@@ -41,8 +42,12 @@ def make_step(
     def step(state: TrainState, batches: Mapping[str, Batch]) -> tuple[TrainState, Metrics]:
         def loss_sums(trainable: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
             text_BT = batch[schema.TEXT]
-            logits_BTV = functions.forward(merge(trainable, state.frozen), text_BT)
-            return next_token_loss(logits_BTV, text_BT, batch[schema.LOSS_WEIGHT])
+            x_BTD, embeddings = functions.activations(
+                merge(trainable, state.frozen), text_BT, batch.get(schema.SEGMENT)
+            )
+            return next_token_loss_of_activations(
+                x_BTD, embeddings, text_BT, batch[schema.LOSS_WEIGHT]
+            )
 
         def loss_gradient(
             trainable: Params, batch: Batch, microbatches: int

@@ -34,8 +34,13 @@ def _dataset(source: str, **fields: Any) -> DatasetConfig:
     )
 
 
-def test_every_source_is_tested() -> None:
-    assert set(STAGES) == set(catalog.SOURCES)
+def test_every_source_without_files_is_tested() -> None:
+    """Those that read files have tests of their own."""
+    assert set(STAGES) == {
+        name
+        for name in catalog.SOURCES
+        if name.startswith("world/") or name == "text/documentation"
+    }
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -47,11 +52,13 @@ def test_examples_by_number(name: str) -> None:
         example = source.read(number)
         same = again.read(number)
         assert example.chunks == same.chunks
-        assert np.array_equal(example.media, same.media)
         assert len(example.chunks) == len(example.media) + 1
-        assert example.media.shape[1:] == (*source.media_shape, 3)
-        assert example.media.dtype == np.uint8
-        seen.add((example.chunks, example.media.tobytes()))
+        for item, same_item in zip(example.media, same.media, strict=True):
+            assert isinstance(item, np.ndarray)
+            assert np.array_equal(item, same_item)
+            assert item.shape == (*source.media_shape, 3)
+            assert item.dtype == np.uint8
+        seen.add((example.chunks, *(np.asarray(item).tobytes() for item in example.media)))
     assert len(seen) == 3
 
 
@@ -96,7 +103,8 @@ def test_documents_are_in_one_split_each() -> None:
     [
         ("flamingo", "world/page", {}, r"data\[mine\]\.source .*did you mean 'world/pages'\?"),
         ("flamingo", "laion", {}, r"'laion': expected one of world/pages, "),
-        ("flamingo", "world/text", {}, r"\.source is 'world/text' .* in stage flamingo"),
+        ("contrastive", "world/text", {}, r"\.source is 'world/text' .* in stage contrastive"),
+        ("flamingo", "world/text", {}, r"\.max_images is 1: expected 0: there are no pictures"),
         ("contrastive", "world/pages", {}, r"expected pictures with a text each in stage"),
         ("contrastive", "world/clips", {}, r"expected pictures with a text each in stage"),
         ("language_model", "world/pages", {}, r"expected texts"),

@@ -10,9 +10,10 @@ import pytest
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import grammar, vocabulary, world
 from flamingo_jax.evaluation import fewshot
-from flamingo_jax.evaluation.task import OUTPUT, RANK, Task
+from flamingo_jax.evaluation.task import OUTPUT, RANK
 from flamingo_jax.evaluation.tasks.naming import Naming
 from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS
+from flamingo_jax.evaluation.world_task import WorldTask
 
 WORLD = vocabulary.load("world")
 NUM_SUPPORT = 80
@@ -20,11 +21,11 @@ NO_SIMILARITY = np.zeros((0, NUM_SUPPORT))
 NAMES = list(FEW_SHOT_TASKS)
 
 
-def _task(name: str, seed: int = 0) -> Task:
+def _task(name: str, seed: int = 0) -> WorldTask:
     return FEW_SHOT_TASKS[name](seed, "test", NUM_SUPPORT)
 
 
-def _shots(task: Task, index: int, shots: int, selection: str = "random") -> list[int]:
+def _shots(task: WorldTask, index: int, shots: int, selection: str = "random") -> list[int]:
     random = np.random.default_rng(0)
     return fewshot.select(
         task, index, shots, selection, random.normal(size=(index + 1, NUM_SUPPORT))
@@ -40,9 +41,12 @@ def test_examples_are_functions_of_their_number(name: str) -> None:
     assert _task(name, seed=1).query(0) != first.query(0)
     assert _shots(first, 3, 8) == _shots(second, 3, 8)
     assert _shots(first, 3, 8) != _shots(first, 4, 8)
-    pixels = [task.render("query", [task.query(0).frames]) for task in (first, second)]
-    np.testing.assert_array_equal(*pixels)
-    assert pixels[0].shape == (1, first.num_frames, 24, 24, 3)
+    for pixels, again in (
+        (first.query_media(0), second.query_media(0)),
+        (first.support_media(5), second.support_media(5)),
+    ):
+        np.testing.assert_array_equal(pixels, again)
+        assert pixels.shape == (first.num_frames, 24, 24, 3) and pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from flamingo_jax.config import DatasetConfig
+from flamingo_jax.training.losses import next_token_loss
 from flamingo_jax.training.state import TrainState, start_state
 from flamingo_jax.training.steps import flamingo
 
@@ -47,6 +48,18 @@ def activations(
     return x_BTD, (params["language_model/embedding"]["w"],)
 
 
+def text_activations(
+    params: Any, text_BT: jax.Array, segment_BT: jax.Array | None
+) -> tuple[jax.Array, tuple[jax.Array]]:
+    """The first token of its document is what a token sees beside itself."""
+    embedding_VD = params["language_model/embedding"]["w"]
+    x_BTD = embedding_VD[text_BT]
+    if segment_BT is not None:
+        first_BT = jnp.argmax(segment_BT[:, :, None] == segment_BT[:, None, :], axis=-1)
+        x_BTD += jnp.take_along_axis(x_BTD, first_BT[..., None], axis=1)
+    return x_BTD * jnp.tanh(params["groups/c"]["attention_gate"]), (embedding_VD,)
+
+
 def forward(*arguments: Any) -> jax.Array:
     """Logits of the next token."""
     x_BTD, (embedding_VD,) = activations(*arguments)
@@ -59,6 +72,7 @@ FUNCTIONS = types.SimpleNamespace(
     encode_media=encode_media,
     forward=forward,
     activations=activations,
+    text_activations=text_activations,
 )
 
 
@@ -123,6 +137,58 @@ def test_loss_is_the_weighted_mean_of_next_token_losses() -> None:
     np.testing.assert_allclose(metrics["loss/pages"], pages, rtol=1e-5)
     np.testing.assert_allclose(metrics["loss/clips"], clips, rtol=1e-5)
     np.testing.assert_allclose(metrics["loss/total"], pages + 0.03 * clips, rtol=1e-5)
+
+
+def text_alone(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key: batch[key] for key in ("text", "loss_weight")}
+
+
+def text_loss(state: TrainState, batch: dict[str, np.ndarray], segment: Any = None) -> jax.Array:
+    params = state.trainable | state.frozen
+    x_BTD, (embedding_VD,) = text_activations(params, batch["text"], segment)
+    loss, weight = next_token_loss(x_BTD @ embedding_VD.T, batch["text"], batch["loss_weight"])
+    return loss / weight
+
+
+@pytest.mark.parametrize("vision_is_trained", [False, True])
+def test_text_alone_stands_beside_pictures(vision_is_trained: bool) -> None:
+    optimizer = optax.sgd(0.1)
+    state = make_state(optimizer)
+    if vision_is_trained:
+        frozen = dict(state.frozen)
+        vision = {"vision_encoder/a": frozen.pop("vision_encoder/a")}
+        state = start_state(state.trainable | vision, frozen, optimizer, jax.random.key(1))
+    text = make_batch(1)
+    segment = np.tile(np.int32([1, 1, 2, 2, 2]), (B, 1))
+    batches = {
+        "pages": make_batch(0),
+        "text": text_alone(text),
+        "packed": text_alone(text) | {"segment": segment},
+    }
+    datasets = [dataset("pages"), dataset("text", 2.0, 2), dataset("packed", 0.5)]
+    step = flamingo.make_step(FUNCTIONS, optimizer, datasets)
+    new_state, metrics = jax.jit(step)(state, batches)
+    pages = loss_by_hand(state, batches["pages"])
+    alone, packed = text_loss(state, text), text_loss(state, text, segment)
+    assert abs(float(alone - packed)) > 1e-3
+    np.testing.assert_allclose(metrics["loss/text"], alone, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss/packed"], packed, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss/total"], pages + 2 * alone + 0.5 * packed, rtol=1e-5)
+    # Only the text moves the gate so: what the pages alone make of it is something else.
+    only_pages = flamingo.make_step(FUNCTIONS, optimizer, datasets[:1])
+    of_pages, _ = jax.jit(only_pages)(state, {"pages": batches["pages"]})
+    gate = [s.trainable["groups/c"]["attention_gate"] for s in (new_state, of_pages)]
+    assert abs(float(gate[0] - gate[1])) > 1e-4
+
+
+def test_a_run_of_text_alone_encodes_nothing() -> None:
+    optimizer = optax.sgd(0.1)
+    state = make_state(optimizer)
+    functions = types.SimpleNamespace(text_activations=text_activations)
+    step = flamingo.make_step(functions, optimizer, [dataset("text")])
+    batch = text_alone(make_batch(0))
+    _, metrics = jax.jit(step)(state, {"text": batch})
+    np.testing.assert_allclose(metrics["loss/text"], text_loss(state, batch), rtol=1e-5)
 
 
 def test_frozen_tree_leaves_the_step_bit_for_bit_and_has_no_moments() -> None:
