@@ -10,7 +10,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["flamingo_jax", "flamingo_jax.*"]),
-    package_data={"flamingo_jax": ["data/vocabularies/*", "pretrained/**"]},
+    package_data={
+        "flamingo_jax": ["data/vocabularies/*", "evaluation/templates/*", "pretrained/**"]
+    },
     install_requires=[
         "absl-py",
         "av",

@@ -12,9 +12,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # TensorFlow, which the data pipeline imports later, reads this once and is chatty without it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,6 +32,9 @@ _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)(?:=.*)?", re.DOTALL)
 _HELP = frozenset({"--help", "-help", "--helpshort", "--helpfull", "-h"})
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
+Config = TypeVar("Config")
+"""What a config file's result is resolved into: nearly always a `RunConfig`."""
+
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="Config file and stage: FILE.py:STAGE.", lock_config=True
 )
@@ -46,7 +49,19 @@ def run(main: Callable[[RunConfig, Path], int]) -> None:
     Args:
       main: `main(config, workdir) -> exit code`.
     """
-    _run(lambda config: main(config, Path(str(WORKDIR.value))), parse)
+    run_resolved(main, resolve)
+
+
+def run_resolved(
+    main: Callable[[Config, Path], int], resolve_config: Callable[[Mapping[str, Any]], Config]
+) -> None:
+    """As `run`, for an entry point that takes config files of other kinds too.
+
+    Args:
+      main: `main(config, workdir) -> exit code`.
+      resolve_config: from what a config file gives, after all overrides, to the config.
+    """
+    _run(lambda config: main(config, Path(str(WORKDIR.value))), resolve_config, parse)
 
 
 def run_without_workdir(main: Callable[[RunConfig], int]) -> None:
@@ -55,16 +70,20 @@ def run_without_workdir(main: Callable[[RunConfig], int]) -> None:
     Args:
       main: `main(config) -> exit code`. Flags of its own are `absl.flags`, defined beside it.
     """
-    _run(main, functools.partial(parse, needs_workdir=False))
+    _run(main, resolve, functools.partial(parse, needs_workdir=False))
 
 
-def _run(main: Callable[[RunConfig], int], flags_parser: Callable[..., list[str]]) -> None:
+def _run(
+    main: Callable[[Config], int],
+    resolve_config: Callable[[Mapping[str, Any]], Config],
+    flags_parser: Callable[..., list[str]],
+) -> None:
     def parsed_main(arguments: Sequence[str]) -> None:
         del arguments
         if not any(re.match("--?(verbosity|v)=", argument) for argument in sys.argv):
             # absl's default is INFO, where the checkpoint library writes a page for each save.
             logging.set_verbosity(logging.WARNING)
-        sys.exit(main(resolve(CONFIG.value)))
+        sys.exit(main(resolve_config(CONFIG.value)))
 
     @exit_on_user_error
     def guarded() -> None:

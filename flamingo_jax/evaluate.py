@@ -2,19 +2,28 @@
 
     python -m flamingo_jax.evaluate --config=configs/quickstart.py:flamingo --workdir=runs/x
 
-Writes `results.jsonl`, `table.md` and `shots.png` into the workdir. Exit codes: 0 finished; 3
-something to correct (a missing checkpoint, a misspelt field), said in one line.
+Writes `results.jsonl`, `table.md` and `shots.png` into the workdir. With a config without a stage,
+the run's Flamingo is asked the paper's benchmarks (docs/evaluation.md):
+
+    python -m flamingo_jax.evaluate --config=configs/evaluation/paper.py --workdir=runs/x \
+        --config.tasks=coco,vqav2 --config.data_dir=DIR
+
+This writes `predictions/`, `results.jsonl` and `table.md`, and goes on where it was stopped.
+Exit codes: 0 finished; 3 something to correct (a missing checkpoint, a misspelt field), said in one
+line.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flamingo_jax import command_line
-from flamingo_jax.config import RunConfig, config_hash
+from flamingo_jax.config import RunConfig, config_hash, resolve
+from flamingo_jax.config_evaluation import BenchmarkEvaluationConfig, resolve_evaluation
 from flamingo_jax.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,8 +37,20 @@ _FLAMINGO, _CONTRASTIVE = "flamingo", "contrastive"
 _RESULTS, _TABLE, _PLOT = "results.jsonl", "table.md", "shots.png"
 
 
-def main(config: RunConfig, workdir: Path) -> int:
+def resolve_either(config: Mapping[str, Any]) -> RunConfig | BenchmarkEvaluationConfig:
+    """The config of a run, or one of benchmarks, which has no stage."""
+    return resolve(config) if "stage" in config else resolve_evaluation(config)
+
+
+def main(config: RunConfig | BenchmarkEvaluationConfig, workdir: Path) -> int:
     """Evaluates the run in `workdir`; returns the exit code."""
+    if isinstance(config, BenchmarkEvaluationConfig):
+        return _rescore(config, workdir) if config.rescore else _benchmarks(config, workdir)
+    return _own_tasks(config, workdir)
+
+
+def _own_tasks(config: RunConfig, workdir: Path) -> int:
+    """Asks the tasks of a run's config."""
     start = time.monotonic()
     if config.stage != _FLAMINGO:
         raise UserError(
@@ -38,6 +59,7 @@ def main(config: RunConfig, workdir: Path) -> int:
         )
     # These load JAX, which takes seconds: not for a misspelt field.
     with command_line.quiet_loading():
+        from flamingo_jax.checkpoint.compatibility import check_config
         from flamingo_jax.core.files import prepare_folder
         from flamingo_jax.evaluation import runner
         from flamingo_jax.sharding.mesh import make_mesh
@@ -47,7 +69,9 @@ def main(config: RunConfig, workdir: Path) -> int:
         from flamingo_jax.training import stages
 
     mesh = make_mesh(config.mesh)
-    few_shot = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), config, mesh)
+    trained = stages.load_stage(workdir, _FLAMINGO, mesh)
+    check_config(_identity(trained.config), _identity(config), ignored=())
+    few_shot = _few_shot_model(trained, mesh)
     needs_two_tower = not set(runner.TWO_TOWER_TASKS).isdisjoint(config.evaluation.tasks)
     two_tower = None
     if needs_two_tower:
@@ -66,14 +90,58 @@ def main(config: RunConfig, workdir: Path) -> int:
     return 0
 
 
-def _few_shot_model(trained: Trained, config: RunConfig, mesh: Mesh) -> FewShotModel:
-    """The Flamingo, of the sizes of the config that the results are filed under."""
-    from flamingo_jax.checkpoint.compatibility import check_config
+def _benchmarks(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
+    """Asks the paper's benchmarks."""
+    from flamingo_jax.evaluation.benchmark_opening import open_benchmarks
+
+    start = time.monotonic()
+    benchmarks = open_benchmarks(config)
+    with command_line.quiet_loading():
+        from flamingo_jax.core.files import prepare_folder
+        from flamingo_jax.evaluation import benchmark_runner
+        from flamingo_jax.sharding.mesh import make_mesh
+        from flamingo_jax.training import stages
+
+    mesh = make_mesh(config.mesh)
+    model = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), mesh)
+    folder = prepare_folder(workdir)
+    benchmark_runner.evaluate(config, benchmarks, model, folder, folder / _RESULTS)
+    print(f"evaluated in {time.monotonic() - start:.0f}s")
+    _tell_benchmark_results(folder)
+    return 0
+
+
+def _rescore(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
+    """Computes the numbers anew from the predictions; loads no JAX."""
+    from flamingo_jax.core.files import prepare_folder
+    from flamingo_jax.evaluation import benchmark_scoring
+
+    folder = prepare_folder(workdir)
+    lines = benchmark_scoring.rescore(
+        config, folder / benchmark_scoring.PREDICTIONS, folder / _RESULTS
+    )
+    print("\n".join(lines))
+    _tell_benchmark_results(folder)
+    return 0
+
+
+def _tell_benchmark_results(folder: Path) -> None:
+    """Writes the table of the results, if there are any."""
+    from flamingo_jax.tables.render import write_table
+
+    if not (folder / _RESULTS).exists():
+        return  # Nothing but questions whose answers are not given out.
+    write_table(folder / _RESULTS, folder / _TABLE)
+    print(f"results: {folder / _RESULTS}")
+    print(f"table:   {folder / _TABLE}")
+
+
+def _few_shot_model(trained: Trained, mesh: Mesh) -> FewShotModel:
+    """The Flamingo of a run."""
     from flamingo_jax.data import vocabulary
     from flamingo_jax.evaluation.answering import FewShotModel
     from flamingo_jax.models import build
 
-    check_config(_identity(trained.config), _identity(config), ignored=())
     vision_encoder = trained.config.model.vision_encoder
     assert vision_encoder is not None, "every config of the flamingo stage has one"
     return FewShotModel(
@@ -117,4 +185,4 @@ def _name(trained: Trained) -> str:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run_resolved(main, resolve_either)

@@ -30,6 +30,7 @@ ALLOWED: Mapping[str, Sequence[str]] = {
     "config_optimizer": ("config_fields",),
     "config_benchmark": ("config_fields",),
     "config_data": ("config_fields",),
+    "config_evaluation": ("config", "config_fields"),
     "config": (
         "config_benchmark", "config_data", "config_fields", "config_model", "config_optimizer",
         "core",
@@ -41,8 +42,10 @@ ALLOWED: Mapping[str, Sequence[str]] = {
     "checkpoint": ("config", "core", "sharding", "weights"),
     "training": ("config", "core", "sharding", "models", "checkpoint", "data.schema"),
     "evaluation": (
-        "config", "core", "sharding", "models", "data", "checkpoint", "evaluation.results",
+        "config", "config_evaluation", "core", "sharding", "models", "data", "checkpoint",
+        "evaluation.results",
     ),
+    "dialogue": ("config", "core", "sharding", "models", "data", "evaluation"),
     "planning": ("config", "core", "sharding", "models", "training", "data.schema"),
     "picture_embedder": (
         "config", "core", "data", "evaluation", "models", "preparation", "sharding", "training",

@@ -25,6 +25,7 @@ ZERO_SHOT_CLASSIFICATION = "zero_shot_classification"
 RETRIEVAL = "retrieval"
 
 _BATCH_SIZE = 50
+_NORM_EPSILON = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,11 +96,7 @@ def evaluate_two_tower(
 def _classify(
     model: TwoTowerModel, shown: Sequence[scenes.Scene], image_NE: np.ndarray
 ) -> list[Score]:
-    """Prompt ensembling: a class is the mean of the embeddings of its texts, of length 1."""
-    texts = [class_texts(digit) for digit in range(len(grammar.DIGIT_WORDS))]
-    text_E = _embed_texts(model, [text for of_class in texts for text in of_class])
-    class_CE = text_E.reshape(len(texts), -1, text_E.shape[-1]).mean(axis=1)
-    class_CE /= np.linalg.norm(class_CE, axis=-1, keepdims=True)
+    class_CE = embed_classes(model, list(map(class_texts, range(len(grammar.DIGIT_WORDS)))))
     return [summarise("accuracy", top1(image_NE @ class_CE.T, [scene.digit for scene in shown]))]
 
 
@@ -107,7 +104,7 @@ def _retrieve(
     model: TwoTowerModel, shown: Sequence[scenes.Scene], image_NE: np.ndarray
 ) -> list[Score]:
     captions = np.array([grammar.caption(scene) for scene in shown])
-    similarity = image_NE @ _embed_texts(model, captions.tolist()).T
+    similarity = image_NE @ embed_texts(model, captions.tolist()).T
     recall = recall_at(1, similarity, captions[:, None] == captions[None, :])
     return [
         summarise("image_to_text_recall_at_1", recall.image_to_text),
@@ -115,8 +112,28 @@ def _retrieve(
     ]
 
 
-def _embed_texts(model: TwoTowerModel, texts: Sequence[str]) -> np.ndarray:
-    """Unit embeddings [N, E] of texts, tokenised as the contrastive stage does."""
+def embed_classes(model: TwoTowerModel, texts: Sequence[Sequence[str]]) -> np.ndarray:
+    """Prompt ensembling: a class is the mean of the embeddings of its texts, of length 1.
+
+    Args:
+      model: the model.
+      texts: those of each class, of every class as many.
+
+    Returns:
+      float32 [C, E].
+    """
+    text_E = embed_texts(model, [text for of_class in texts for text in of_class])
+    return unit_mean(text_E.reshape(len(texts), -1, text_E.shape[-1]))
+
+
+def unit_mean(embeddings_NME: np.ndarray) -> np.ndarray:
+    """Means [N, E] of M embeddings each, of length 1."""
+    mean_NE = embeddings_NME.mean(axis=1)
+    return mean_NE / np.maximum(np.linalg.norm(mean_NE, axis=-1, keepdims=True), _NORM_EPSILON)
+
+
+def embed_texts(model: TwoTowerModel, texts: Sequence[str]) -> np.ndarray:
+    """Unit embeddings float32 [N, E] of texts, tokenised as the contrastive stage does."""
     text_NT = np.full((len(texts), model.max_text_length), schema.PAD_ID, np.int32)
     for row, text in enumerate(texts):
         tokens = model.vocabulary.encode(text)[: model.max_text_length]

@@ -1,10 +1,12 @@
-"""Answers from a prompt's cache: beam search for open-ended tasks, ranking for closed ones.
+"""Open-ended answers from a prompt's cache: beam search.
 
-Both start from what `FlamingoFunctions.prefill` returns and are pure functions for one `jax.jit`
-each, whole loop included. Prompts are padded on the right and every row counts positions from its
-own length, so a batch gives what one-by-one decoding gives.
+It starts from what `FlamingoFunctions.prefill` returns and is a pure function for one `jax.jit`,
+the whole loop included. Prompts are padded on the right and every row counts positions from its own
+length, so a batch gives what one-by-one decoding gives. The beams of a prompt are answers in one
+row (`models.cache`): the prompt's keys and values are there once, and read once for all beams.
 
-Shape letters: B prompts, W beams, C candidates, L tokens of an answer, V the logits' columns.
+Shape letters: B prompts, W beams, L tokens of an answer, A slots of the answers' cache, V the
+logits' columns.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ import jax.numpy as jnp
 
 from flamingo_jax.data import schema
 from flamingo_jax.models.build import FlamingoFunctions, Params
-from flamingo_jax.models.flamingo import Cache, map_rows
+from flamingo_jax.models.cache import AnswerCache, AnswerPlace, PromptCache, start_answers
 
 BeamSearch = Callable[..., tuple[jax.Array, jax.Array]]
-Ranking = Callable[..., jax.Array]
 
 
 class _Beams(NamedTuple):
@@ -32,7 +33,9 @@ class _Beams(NamedTuple):
         score: float32 [B, W], their log-likelihoods.
         best_tokens: int32 [B, L], the best finished answer so far, without `<EOC>`.
         best_score: float32 [B], its normalised log-likelihood; -inf if there is none.
-        cache: with a row for every beam.
+        distance: int32 [B, W, A], how far before a beam's last token that of a slot stands;
+            negative if it is not of this beam.
+        answers: keys and values of all tokens that ever were in a beam, W slots a step.
     """
 
     step: jax.Array
@@ -40,7 +43,8 @@ class _Beams(NamedTuple):
     score: jax.Array
     best_tokens: jax.Array
     best_score: jax.Array
-    cache: Cache
+    distance: jax.Array
+    answers: AnswerCache
 
 
 def make_beam_search(
@@ -62,12 +66,13 @@ def make_beam_search(
             `<EOC>` counted.
 
     Returns:
-        search(params, logits [B, V], cache, length [B], media_index [B]) -> (tokens int32 [B, L],
-        padding after the answer and no `<EOC>`; score float32 [B]). `logits` and `cache` are of
-        `prefill` with room for max_length - 1 more tokens, `length` is the prompts', `media_index`
-        the answers' phi.
+        search(params, logits [B, V], cache) -> (tokens int32 [B, L], padding after the answer and
+        no `<EOC>`; score float32 [B]). `logits` and `cache` are of `prefill` with room for
+        max_length - 1 more tokens.
     """
     W, L = beam_width, max_length
+    # The last token is never put in: nothing follows it.
+    A = max(W * (L - 1), W)
     end_id = functions.end_of_chunk_id
 
     def normalise(score: jax.Array, num_tokens: jax.Array) -> jax.Array:
@@ -81,8 +86,8 @@ def make_beam_search(
         )
         return beams.best_score >= bound_B
 
-    def advance(beams: _Beams, logits_BWV: jax.Array) -> tuple[_Beams, jax.Array]:
-        """One more token; returns the beams and which beam [B, W] each came from."""
+    def advance(beams: _Beams, logits_BWV: jax.Array) -> _Beams:
+        """One more token."""
         B, _, V = logits_BWV.shape
         score_BWV = beams.score[..., None] + jax.nn.log_softmax(logits_BWV)
         may_follow = (jnp.arange(V) == end_id) | (beams.step < L - 1)
@@ -106,37 +111,33 @@ def make_beam_search(
         live_BW = jax.lax.top_k(jnp.where(is_end_BK, -jnp.inf, score_BK), W)[1]
         source_BW = jnp.take_along_axis(source_BK, live_BW, axis=1)
         token_BW = jnp.take_along_axis(token_BK, live_BW, axis=1)
-        tokens_BWL = _rows(beams.tokens, source_BW).at[:, :, beams.step].set(token_BW)
-        beams = beams._replace(
+        return _Beams(
             step=beams.step + 1,
-            tokens=tokens_BWL,
+            tokens=_rows(beams.tokens, source_BW).at[:, :, beams.step].set(token_BW),
             score=jnp.take_along_axis(jnp.where(is_end_BK, -jnp.inf, score_BK), live_BW, axis=1),
             best_tokens=best_tokens_BL,
             best_score=jnp.maximum(ended_score_B, beams.best_score),
+            # A beam goes on with the slots of the beam that it came from; nothing else moves.
+            distance=_rows(beams.distance, source_BW),
+            answers=beams.answers,
         )
-        return beams, source_BW
 
     def search(
-        params: Params,
-        logits_BV: jax.Array,
-        cache: Cache,
-        length_B: jax.Array,
-        media_index_B: jax.Array,
+        params: Params, logits_BV: jax.Array, cache: PromptCache
     ) -> tuple[jax.Array, jax.Array]:
         B, V = logits_BV.shape
-        first_BW = jnp.repeat(length_B, W)
-        phi_BW = jnp.repeat(media_index_B, W)
 
         def body(beams: _Beams) -> _Beams:
             token_BW = jax.lax.dynamic_index_in_dim(
                 beams.tokens, beams.step - 1, axis=2, keepdims=False
             )
-            logits, cache = functions.decode_step(
-                params, token_BW.reshape(B * W), first_BW + beams.step - 1, phi_BW, beams.cache
-            )
-            beams, source_BW = advance(beams, logits.reshape(B, W, V))
-            source_rows = (jnp.arange(B)[:, None] * W + source_BW).reshape(B * W)
-            return beams._replace(cache=_reorder_answers(cache, source_rows, first_BW, L - 1))
+            slot = W * (beams.step - 1)
+            is_own_WA = jnp.arange(A) == slot + jnp.arange(W)[:, None]
+            distance = jnp.where(beams.distance < 0, -1, beams.distance + 1)
+            distance = jnp.where(is_own_WA, 0, distance)
+            place = AnswerPlace(jnp.full((B, W), beams.step - 1), distance, slot)
+            logits_BWV, answers = functions.go_on(params, token_BW, place, cache, beams.answers)
+            return advance(beams._replace(distance=distance, answers=answers), logits_BWV)
 
         beams = _Beams(
             step=jnp.int32(0),
@@ -145,9 +146,10 @@ def make_beam_search(
             score=jnp.where(jnp.arange(W) == 0, 0.0, jnp.full((B, W), -jnp.inf)),
             best_tokens=jnp.full((B, L), schema.PAD_ID, jnp.int32),
             best_score=jnp.full((B,), -jnp.inf),
-            cache=map_rows(lambda leaf: jnp.repeat(leaf, W, axis=0), cache),
+            distance=jnp.full((B, W, A), -1),
+            answers=start_answers(cache, A),
         )
-        beams, _ = advance(beams, jnp.broadcast_to(logits_BV[:, None], (B, W, V)))
+        beams = advance(beams, jnp.broadcast_to(logits_BV[:, None], (B, W, V)))
         beams = jax.lax.while_loop(
             lambda beams: (beams.step < L) & ~jnp.all(is_done(beams)), body, beams
         )
@@ -156,77 +158,6 @@ def make_beam_search(
     return search
 
 
-def make_ranking(functions: FlamingoFunctions) -> Ranking:
-    """Log-likelihoods of given answers, all from one cached prompt.
-
-    Args:
-        functions: the model.
-
-    Returns:
-        rank(params, logits [B, V], cache, length [B], media_index [B], candidates int32 [C, L]) ->
-        float32 [B, C]: the sum of the log-likelihoods of a candidate's tokens, `<EOC>` included.
-        Candidates end with `<EOC>` and are padded behind it; the cache has room for L - 1 more
-        tokens; the rest as for beam search.
-    """
-
-    def rank(
-        params: Params,
-        logits_BV: jax.Array,
-        cache: Cache,
-        length_B: jax.Array,
-        media_index_B: jax.Array,
-        candidates_CL: jax.Array,
-    ) -> jax.Array:
-        def token_score(logits_BV: jax.Array, token: jax.Array) -> jax.Array:
-            return jax.nn.log_softmax(logits_BV)[:, token]
-
-        def score(candidate_L: jax.Array) -> jax.Array:
-            def body(
-                carry: tuple[jax.Array, Cache], inputs: tuple[jax.Array, jax.Array, jax.Array]
-            ) -> tuple[tuple[jax.Array, Cache], None]:
-                score_B, cache = carry
-                step, token, following = inputs
-                logits_BV, cache = functions.decode_step(
-                    params, jnp.broadcast_to(token, length_B.shape), length_B + step,
-                    media_index_B, cache,
-                )  # fmt: skip
-                more_B = jnp.where(
-                    following == schema.PAD_ID, 0.0, token_score(logits_BV, following)
-                )
-                return (score_B + more_B, cache), None
-
-            start = (token_score(logits_BV, candidate_L[0]), cache)
-            steps = (jnp.arange(len(candidate_L) - 1), candidate_L[:-1], candidate_L[1:])
-            return jax.lax.scan(body, start, steps)[0][0]
-
-        return jax.vmap(score, out_axes=1)(candidates_CL)
-
-    return rank
-
-
 def _rows(x_BWL: jax.Array, index_BW: jax.Array) -> jax.Array:
     """Picks rows of the second axis: [B, W, L], [B, W'] -> [B, W', L]."""
     return jnp.take_along_axis(x_BWL, index_BW[..., None], axis=1)
-
-
-def _reorder_answers(
-    cache: Cache, source_rows: jax.Array, first_slot: jax.Array, num_slots: int
-) -> Cache:
-    """Makes each row the continuation of another row of the same prompt.
-
-    The prompt's keys and values are the same in all beams of a prompt, and so are the pictures':
-    only the slots of generated tokens are copied.
-
-    Args:
-        cache: R rows.
-        source_rows: int32 [R], the row to take over.
-        first_slot: int32 [R], where the answer begins.
-        num_slots: how many slots an answer may fill.
-    """
-    slots = first_slot[:, None] + jnp.arange(num_slots)
-    rows = jnp.arange(len(source_rows))[:, None]
-
-    def reorder(leaf: jax.Array) -> jax.Array:  # [G, L, R, S, N, K]
-        return leaf.at[:, :, rows, slots].set(leaf[:, :, source_rows[:, None], slots])
-
-    return tuple(part._replace(text=jax.tree.map(reorder, part.text)) for part in cache)

@@ -17,6 +17,9 @@ from typing import Any
 IMAGES = ("real", "swapped")
 """What an evaluation showed: each example its own picture, or the picture of another example."""
 
+ZEROED = "zeroed"
+"""A further control of benchmarks: all pictures are black."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
@@ -27,7 +30,8 @@ class Result:
       split: the split of the queries, for example `test`.
       shots: number of examples with pictures in the prompt; 0 for tasks that take no examples.
       selection: how the examples were chosen: `random`, `rices`, or `none` where there are none.
-      images: `real`, or `swapped` for the control in which pictures change places.
+      images: `real`, or `swapped` for the control in which pictures change places, or `zeroed` for
+        the one in which they are black.
       seed: seed of the choice of queries and examples.
       metric: name of the metric, for example `exact_match`.
       value: the score in points (exact match, accuracy and recall: percent; CIDEr: the 100-fold of
@@ -66,9 +70,9 @@ class Result:
                 raise ValueError(
                     f"result field {name!r} is {value!r}; it must be of type {expected.__name__}"
                 )
-        if self.images not in IMAGES:
+        if self.images not in (*IMAGES, ZEROED):
             raise ValueError(
-                f"result field 'images' is {self.images!r}; it must be one of {IMAGES}"
+                f"result field 'images' is {self.images!r}; it must be one of {(*IMAGES, ZEROED)}"
             )
         if not math.isfinite(self.value):
             raise ValueError(f"result field 'value' is {self.value}; it must be finite")

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from flamingo_jax.config import ModelConfig, VisionConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import schema
-from flamingo_jax.models.cache import AnswerCache, AnswerPlace, PromptCache
-from flamingo_jax.models.flamingo import BLOCKS, FlamingoDecoder, decoder_stacks
+from flamingo_jax.models.cache import AnswerCache, PromptCache
+from flamingo_jax.models.flamingo import BLOCKS, OUTPUT, FlamingoDecoder, decoder_stacks
 from flamingo_jax.models.induction_initialization import induction_initialization
 from flamingo_jax.models.language_model import LanguageModel, output_logits
 from flamingo_jax.models.layers_apart import take_apart
@@ -55,7 +55,8 @@ class FlamingoFunctions:
             answers): tokens of any number of answers to each prompt, see `models.cache`; answers
             start as `start_answers(cache, num_slots)`.
         layers_apart: params -> params for `prefill` and `go_on` in which every layer of the decoder
-            has arrays of its own, see `models.layers_apart`.
+            has arrays of its own, see `models.layers_apart`, and the output embedding lies as a
+            product with few rows wants it.
         end_of_chunk_id: the id of `<EOC>`.
     """
 
@@ -184,6 +185,11 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).prefill(*inputs))
         return run.apply(_cast(params, dtype), *arguments)
 
+    def layers_apart(params: Params) -> Params:
+        tables = [params["language_model"]["embedding"], params["extra_embeddings"]["end_of_chunk"]]
+        output = {OUTPUT: {"w": jnp.concatenate(tables).T}}
+        return take_apart(params, stack_names, BLOCKS) | output
+
     def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:
         run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).go_on(*inputs))
         return run.apply(_cast(params, dtype), *arguments)
@@ -212,7 +218,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         text_activations=text_activations,
         prefill=prefill,
         go_on=go_on,
-        layers_apart=lambda params: take_apart(params, stack_names, BLOCKS),
+        layers_apart=layers_apart,
         end_of_chunk_id=schema.end_of_chunk_id(language_model.vocabulary_size),
     )
 

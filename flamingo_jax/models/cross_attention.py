@@ -24,6 +24,7 @@ from flamingo_jax.models.layers.attention import (
 from flamingo_jax.models.layers.feed_forward import FeedForward, squared_relu
 from flamingo_jax.models.layers.linear import Linear
 from flamingo_jax.models.layers.normalization import LayerNorm
+from flamingo_jax.models.prompt_attention import attend_to_media
 
 
 class CrossAttention(hk.Module):
@@ -39,6 +40,8 @@ class CrossAttention(hk.Module):
         mask: jax.Array | None,
         media_BMD: jax.Array | None,
         cache: KeysAndValues | None = None,
+        *,
+        prompt_latents: int = 0,
     ) -> tuple[jax.Array, KeysAndValues | None]:
         """Adds what the pictures say.
 
@@ -51,6 +54,8 @@ class CrossAttention(hk.Module):
                 feed-forward block. None if there are no pictures.
             media_BMD: visual tokens; not read with `cache`. None without it: no pictures.
             cache: keys and values [B, N, M, K] of the visual tokens, returned by an earlier call.
+            prompt_latents: visual tokens of a picture, if the inputs are prompts and no gradient
+                is wanted; else 0.
 
         Returns:
             The new activations [B, T, D], and the keys and values for later calls; None if there
@@ -58,7 +63,7 @@ class CrossAttention(hk.Module):
         """
         if media_BMD is not None or cache is not None:
             assert mask is not None, "with pictures, there must be a mask"
-            attended, cache = self._look(x_BTD, mask, media_BMD, cache)
+            attended, cache = self._look(x_BTD, mask, media_BMD, cache, prompt_latents)
             x_BTD = x_BTD + self._gated("attention_gate", attended)
         if self.config.conditioning == "vanilla_xattn":
             return x_BTD, cache
@@ -73,6 +78,7 @@ class CrossAttention(hk.Module):
         mask: jax.Array,
         media_BMD: jax.Array | None,
         cache: KeysAndValues | None,
+        prompt_latents: int,
     ) -> tuple[jax.Array, KeysAndValues]:
         """Attention to the visual tokens, without residual and gate, and their keys and values."""
         heads = (self.config.num_heads, self.config.head_dim)
@@ -88,8 +94,11 @@ class CrossAttention(hk.Module):
             attended = attend_to_parts(query, [Keys(cache.keys, cache.values, mask)])
         else:
             assert key is not None and value is not None
-            attended = attend(query, key, value, mask)
             cache = KeysAndValues(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
+            if prompt_latents:
+                attended = attend_to_media(query, cache, mask, prompt_latents)
+            else:
+                attended = attend(query, key, value, mask)
         merged = merge_heads(attended)
         return Linear(x_BTD.shape[-1], with_bias=False, name="output")(merged), cache
 

@@ -32,9 +32,11 @@ from flamingo_jax.models.layers_apart import run_layers
 from flamingo_jax.models.masks import media_mask
 from flamingo_jax.models.rematerialization import remat
 
-
 BLOCKS = "language_model"
 """Name of the stack of frozen blocks in a group."""
+
+OUTPUT = "output_embedding"
+"""Name of the output embedding, columns for rows, where layers are apart."""
 
 
 class Stack(NamedTuple):
@@ -123,7 +125,8 @@ class FlamingoDecoder:
         Returns:
             Logits float32 [B, T, V+1].
         """
-        return _logits(*self.activations(text_BT, media_index_BT, latents_BIRD, segment_BT))
+        x_BTD, embeddings = self.activations(text_BT, media_index_BT, latents_BIRD, segment_BT)
+        return self._logits(x_BTD, embeddings)
 
     def activations(
         self,
@@ -196,7 +199,7 @@ class FlamingoDecoder:
             shape = (len(length_B), 1, 1, self.num_latents)
             media_mask = jnp.broadcast_to((phi_B > 0)[:, None, None, None], shape)
         x_BD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)[:, 0]
-        return _logits(x_BD, embeddings), PromptCache(length_B, media_mask, stacks)
+        return self._logits(x_BD, embeddings), PromptCache(length_B, media_mask, stacks)
 
     def go_on(
         self, token_BT: jax.Array, place: AnswerPlace, prompt: PromptCache, answers: AnswerCache
@@ -222,7 +225,7 @@ class FlamingoDecoder:
             prompt.stacks,
             answers,
         )
-        return _logits(x_BTD, embeddings), answers
+        return self._logits(x_BTD, embeddings), answers
 
     def _embed(
         self, text_BT: jax.Array
@@ -296,7 +299,8 @@ class FlamingoDecoder:
             x_BTD: jax.Array, *cache: KeysAndValues | None
         ) -> tuple[jax.Array, KeysAndValues | None]:
             layer = CrossAttention(self.cross_attention, name="cross_attention")
-            return layer(x_BTD, mask, media_BMD, *cache)
+            prompt_latents = self.num_latents if num_distances else 0
+            return layer(x_BTD, mask, media_BMD, *cache, prompt_latents=prompt_latents)
 
         block = remat(block, self.remat_policy, "layer")
         look = remat(look, self.remat_policy, "layer")
@@ -315,6 +319,14 @@ class FlamingoDecoder:
             return x_BTD, GroupCache(text, media if num_distances else None)
 
         return remat(group, self.remat_policy, "group")
+
+    def _logits(self, x: jax.Array, embeddings: tuple[jax.Array, jax.Array]) -> jax.Array:
+        """[..., D] -> float32 [..., V+1]."""
+        if self.apart:
+            num_columns = sum(map(len, embeddings))
+            return Linear(num_columns, with_bias=False, name=OUTPUT)(x).astype(jnp.float32)
+        # Two products, so that the vocabulary's logits are those of the language model bit for bit.
+        return jnp.concatenate([output_logits(x, rows) for rows in embeddings], axis=-1)
 
     @property
     def _attends_to_all(self) -> bool:
@@ -358,14 +370,6 @@ def _look_up(text_BT: jax.Array, embedding_VD: jax.Array, extra_ED: jax.Array) -
     known_BTD = embedding_VD[jnp.minimum(text_BT, V - 1)]
     extra_BTD = extra_ED[jnp.maximum(text_BT - V, 0)]
     return jnp.where((text_BT >= V)[..., None], extra_BTD, known_BTD)
-
-
-def _logits(x: jax.Array, embeddings: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """[..., D] -> [..., V+1].
-
-    Two products, so that the vocabulary's logits are those of the language model bit for bit.
-    """
-    return jnp.concatenate([output_logits(x, rows) for rows in embeddings], axis=-1)
 
 
 class ExtraEmbeddings(hk.Module):

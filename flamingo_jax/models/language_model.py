@@ -25,6 +25,7 @@ from flamingo_jax.models.layers.feed_forward import FeedForward
 from flamingo_jax.models.layers.linear import Linear
 from flamingo_jax.models.layers.normalization import RMSNorm, rms_norm
 from flamingo_jax.models.masks import text_mask
+from flamingo_jax.models.prompt_attention import attend_to_text
 from flamingo_jax.models.rematerialization import remat
 
 
@@ -75,14 +76,15 @@ class SelfAttention(hk.Module):
         else:
             num_keys = x_BTD.shape[1]
             relative_CNK = self._relative_keys(max(num_distances, num_keys), x_BTD.dtype)
-            own_SNK = relative_CNK[-num_keys:]
-            position_logits = jnp.einsum("btnk,snk->bnts", position_query, own_SNK)
-            position_logits = relative_position.shift_to_keys(position_logits)
-            mask = text_mask(jnp.arange(num_keys)[None], num_keys, segment_BT)
-            attended = attend(content_query, key, value, mask, position_logits)
             if num_distances:
                 text = KeysAndValues(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
                 kept = TextCache(text, jnp.swapaxes(relative_CNK, 0, 1))
+                attended = attend_to_text(content_query, position_query, text, kept.relative)
+            else:
+                position_logits = jnp.einsum("btnk,snk->bnts", position_query, relative_CNK)
+                position_logits = relative_position.shift_to_keys(position_logits)
+                mask = text_mask(jnp.arange(num_keys)[None], num_keys, segment_BT)
+                attended = attend(content_query, key, value, mask, position_logits)
         return Linear(x_BTD.shape[-1], name="output")(merge_heads(attended)), kept
 
     @hk.transparent  # Without it the layer's name would have the method's in it.

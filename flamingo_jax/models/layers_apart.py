@@ -1,7 +1,8 @@
 """Stacks of layers, as one loop over stacked arrays or written out over arrays of their own.
 
-A loop slices the parameters of a layer out of the stack. Where that is a copy (XLA on CPU), decoding
-one token at a time spends most of its time on it: there the layers' parameters are taken apart once.
+A loop slices the parameters of a layer out of the stack. Where that is a copy (XLA on CPU),
+decoding one token at a time spends most of its time on it: there the layers' parameters are taken
+apart once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ Params = Mapping[str, Mapping[str, jax.Array]]
 
 
 def run_layers(
-    function: Callable[..., tuple[Any, Any]], name: str, num_layers: int, unroll: int, *, apart: bool
+    function: Callable[..., tuple[Any, Any]],
+    name: str,
+    num_layers: int,
+    unroll: int,
+    *,
+    apart: bool,
 ) -> Callable[..., tuple[Any, Any]]:
     """Runs layers one after the other, within `hk.transform`.
 
@@ -55,7 +61,9 @@ def run_layers(
     return run
 
 
-def take_apart(params: Params, outer: Collection[str], inner: str) -> Params:
+def take_apart(
+    params: Params, outer: Collection[str], inner: str
+) -> dict[str, dict[str, jax.Array]]:
     """Gives every layer parameters of its own.
 
     On one CPU device they are views: nothing is copied, and the stacks stay in memory.
@@ -91,8 +99,7 @@ def _apart(name: str, layer: int) -> str:
 
 def _layer(leaf: jax.Array, *index: int) -> jax.Array:
     """One layer's part of a stacked array, without a copy where possible."""
-    devices = leaf.devices()
-    if len(devices) == 1 and next(iter(devices)).platform == "cpu":
-        view = np.asarray(leaf)[index]
-        return jax.device_put(view, leaf.sharding if view.ndim else None, may_alias=True)
-    return leaf[index]
+    device, *others = leaf.devices()
+    if others or device.platform != "cpu":
+        return leaf[index]
+    return jax.device_put(np.asarray(leaf)[index], device, may_alias=True)

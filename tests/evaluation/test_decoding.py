@@ -1,7 +1,7 @@
-"""Beam search against brute force, ranking against the full forward pass, batches against rows.
+"""Beam search against brute force and its definition, batches against rows.
 
 Most of it runs on a language in which every history has random logits of its own, read off the
-cache: a beam that goes on with another beam's cache, or sees padding, is found out at once. The
+caches: a beam that goes on with another beam's tokens, or sees padding, is found out at once. The
 cached path of the real model is held against its full forward pass.
 """
 
@@ -19,11 +19,16 @@ import numpy as np
 import pytest
 
 from flamingo_jax.data import schema
-from flamingo_jax.evaluation.decoding import make_beam_search, make_ranking
+from flamingo_jax.evaluation.decoding import make_beam_search
 from flamingo_jax.evaluation.prompts import Prompt, PromptBatch
 from flamingo_jax.models.build import FlamingoFunctions
-from flamingo_jax.models.flamingo import GroupCache
-from flamingo_jax.models.language_model import KeysAndValues
+from flamingo_jax.models.cache import (
+    AnswerPlace,
+    GroupCache,
+    KeysAndValues,
+    PromptCache,
+    TextCache,
+)
 from tests.evaluation import tiny
 
 V = 7  # control ids 0 to 3 and three words; `<EOC>` is 7
@@ -42,46 +47,56 @@ def _cut(tokens: Iterable[int]) -> tuple[int, ...]:
     return tuple(itertools.takewhile(lambda token: token != schema.PAD_ID, tokens))
 
 
-def _logits(seed: jax.Array, tokens_BS: jax.Array, length_B: jax.Array) -> jax.Array:
-    """Logits [B, V+1] of the random language after `length` tokens: a hash makes a seed of them."""
-    slot_S = jnp.arange(tokens_BS.shape[1], dtype=jnp.uint32)
-    term_BS = (tokens_BS.astype(jnp.uint32) + 1) * (2 * slot_S + 1) * jnp.uint32(2654435761)
-    mixed_BS = (term_BS ^ (term_BS >> 13)) * jnp.uint32(2246822519)
-    hash_B = jnp.where(slot_S < length_B[:, None].astype(jnp.uint32), mixed_BS, 0).sum(axis=1)
+def _hash(tokens: jax.Array, positions: jax.Array, is_seen: jax.Array) -> jax.Array:
+    """A number for the tokens that are seen, at their positions; over the last axis."""
+    positions = positions.astype(jnp.uint32)
+    terms = (tokens.astype(jnp.uint32) + 1) * (2 * positions + 1) * jnp.uint32(2654435761)
+    return jnp.where(is_seen, (terms ^ (terms >> 13)) * jnp.uint32(2246822519), 0).sum(axis=-1)
+
+
+def _logits(seed: jax.Array, number: jax.Array) -> jax.Array:
+    """Random logits [..., V+1] of histories, by their hashes."""
     key = jax.random.key(seed)
-    draw = jax.vmap(lambda number: jax.random.normal(jax.random.fold_in(key, number), (V + 1,)))
-    return 2.0 * draw(hash_B.astype(jnp.uint32)).at[:, END].add(-0.5)
+    draw = jnp.vectorize(
+        lambda n: jax.random.normal(jax.random.fold_in(key, n), (V + 1,)), signature="()->(v)"
+    )
+    return 2.0 * draw(number.astype(jnp.uint32)).at[..., END].add(-0.5)
 
 
 def _language() -> FlamingoFunctions:
-    """The random language as a Flamingo whose cache holds the tokens themselves."""
+    """The random language as a Flamingo whose caches hold the tokens themselves as keys."""
 
-    def pack(tokens_BS: jax.Array) -> tuple[GroupCache, ...]:
-        leaf = tokens_BS.astype(jnp.float32)[None, None, :, :, None, None]
-        media = jnp.zeros((1, 1, len(tokens_BS), 1, 1, 1))
-        return (GroupCache(KeysAndValues(leaf, leaf), KeysAndValues(media, media)),)
+    def prompt_hash(text_BT: jax.Array, length_B: jax.Array) -> jax.Array:
+        positions = jnp.arange(text_BT.shape[1])
+        return _hash(text_BT, positions, positions < length_B[:, None])
 
     def prefill(
-        seed: jax.Array, text_BT: jax.Array, length_B: jax.Array, _: Any, __: Any, length: int
+        seed: jax.Array, text_BT: jax.Array, length_B: jax.Array, _: Any, __: Any, ___: int
     ) -> Any:
-        tokens_BS = jnp.pad(text_BT, ((0, 0), (0, length - text_BT.shape[1])), constant_values=5)
-        return _logits(seed, tokens_BS, length_B), pack(tokens_BS)
+        leaf = text_BT.astype(jnp.float32)[None, None, :, None, :, None]
+        text = TextCache(KeysAndValues(leaf, leaf), jnp.zeros((1, 1, 1, 1, 1)))
+        cache = PromptCache(
+            length_B, jnp.ones((len(text_BT), 1, 1, 1), bool), (GroupCache(text, None),)
+        )
+        return _logits(seed, prompt_hash(text_BT, length_B)), cache
 
-    def decode_step(
-        seed: jax.Array, token_B: jax.Array, position_B: jax.Array, _: Any, cache: Any
+    def go_on(
+        seed: jax.Array, token_BT: jax.Array, place: AnswerPlace, cache: Any, answers: Any
     ) -> Any:
-        tokens_BS = cache[0].text.keys[0, 0, :, :, 0, 0].astype(jnp.int32)
-        tokens_BS = tokens_BS.at[jnp.arange(len(token_B)), position_B].set(token_B)
-        return _logits(seed, tokens_BS, position_B + 1), pack(tokens_BS)
+        slots = place.slot + jnp.arange(token_BT.shape[1])
+        keys = answers[0].text.keys.at[0, 0, :, 0, slots, 0].set(token_BT.T.astype(jnp.float32))
+        tokens_B1A = keys[0, 0, :, 0, :, 0].astype(jnp.int32)[:, None]
+        position_BTA = (cache.length[:, None] + place.depth)[..., None] - place.distance
+        number_BT = _hash(tokens_B1A, position_BTA, place.distance >= 0)
+        text_BT = cache.stacks[0].text.text.keys[0, 0, :, 0, :, 0].astype(jnp.int32)
+        number_BT = number_BT + prompt_hash(text_BT, cache.length)[:, None]
+        return _logits(seed, number_BT), (GroupCache(KeysAndValues(keys, keys), None),)
 
-    return FlamingoFunctions(
-        init=lambda rng: {},
-        encode_features=lambda *arguments: None,
-        resample=lambda *arguments: None,
-        forward=lambda *arguments: None,
-        activations=lambda *arguments: None,
+    return dataclasses.replace(
+        tiny.model(V)[0],
         prefill=prefill,
-        decode_step=decode_step,
+        go_on=go_on,
+        forward=lambda *arguments: None,
         end_of_chunk_id=END,
     )
 
@@ -91,7 +106,9 @@ LANGUAGE = _language()
 
 @jax.jit
 def _log_softmax_of_language(seed: jax.Array, text_BT: jax.Array, length_B: jax.Array) -> jax.Array:
-    return jax.nn.log_softmax(_logits(seed, text_BT, length_B))
+    positions = jnp.arange(text_BT.shape[1])
+    number_B = _hash(text_BT, positions, positions < length_B[:, None])
+    return jax.nn.log_softmax(_logits(seed, number_B))
 
 
 def _language_score(seed: int) -> Score:
@@ -133,7 +150,7 @@ def _jitted(
             params, batch.text, batch.length, batch.media_index, batch.latents,
             batch.text.shape[1] + max_length - 1,
         )  # fmt: skip
-        return search(params, logits, cache, batch.length, batch.last_media_index)
+        return search(params, logits, cache)
 
     return jax.jit(run)
 
@@ -253,55 +270,68 @@ def test_a_batch_gives_what_one_by_one_gives() -> None:
 
 
 def test_ties_go_to_the_lower_token() -> None:
-    def even(seed: Any, token_B: jax.Array, position_B: Any, _: Any, cache: Any) -> Any:
-        return jnp.zeros((len(token_B), V + 1)), cache
+    def even(seed: Any, token_BT: jax.Array, place: Any, _: Any, answers: Any) -> Any:
+        return jnp.zeros((*token_BT.shape, V + 1)), answers
 
     def even_prefill(seed: Any, text_BT: jax.Array, *rest: Any) -> Any:
         _, cache = LANGUAGE.prefill(jnp.int32(0), text_BT, *rest)
         return jnp.zeros((len(text_BT), V + 1)).at[:, END].set(-9.0), cache
 
-    flat = dataclasses.replace(LANGUAGE, prefill=even_prefill, decode_step=even)
+    flat = dataclasses.replace(LANGUAGE, prefill=even_prefill, go_on=even)
     tokens, _ = _jitted(flat, 3, 2, 0.0)(jnp.int32(0), *tiny.batch(PROMPTS, LATENTS))
     # All words are equal, and so are the ways to end: the first word of all, which is id 0.
     assert np.asarray(tokens)[:, 0].tolist() == [0] * len(PROMPTS)
 
 
-CANDIDATES = [(4, END), (5, 6, END), (5, END), (6, 5, 4, 4, END)]
+def test_a_search_stops_at_the_end_of_chunk() -> None:
+    """What is generated behind `<EOC>` would be another answer's."""
+    calls = []
+
+    def counted(*arguments: Any) -> Any:
+        jax.debug.callback(lambda: calls.append(1))
+        return LANGUAGE.go_on(*arguments)
+
+    def sure_to_end(seed: Any, text_BT: jax.Array, *rest: Any) -> Any:
+        logits, cache = LANGUAGE.prefill(seed, text_BT, *rest)
+        return logits.at[:, END].set(50.0), cache
+
+    functions = dataclasses.replace(LANGUAGE, prefill=sure_to_end, go_on=counted)
+    found, scores = _beam_search(functions, jnp.int32(0), PROMPTS, 3, max_length=4)
+    jax.effects_barrier()
+    assert found == [()] * len(PROMPTS)
+    np.testing.assert_allclose(scores, 0.0, atol=1e-6)
+    assert not calls
+    _beam_search(
+        dataclasses.replace(functions, prefill=LANGUAGE.prefill), jnp.int32(0), PROMPTS, 3, 4
+    )
+    jax.effects_barrier()
+    assert calls  # else nothing was counted
 
 
-@functools.cache
-def _jitted_ranking() -> Any:
-    functions, _ = tiny.model(V)
-    rank = make_ranking(functions)
-
-    def run(params: Any, answers: Any, *fields: Any) -> Any:
-        batch = PromptBatch(*fields)
-        logits, cache = functions.prefill(
-            params, batch.text, batch.length, batch.media_index, batch.latents,
-            batch.text.shape[1] + answers.shape[1] - 1,
-        )  # fmt: skip
-        return rank(params, logits, cache, batch.length, batch.last_media_index, answers)
-
-    return jax.jit(run)
+def test_a_length_penalty_prefers_longer_answers() -> None:
+    plain, fair = (
+        [
+            len(answer)
+            for seed in SEEDS
+            for answer in _beam_search(LANGUAGE, jnp.int32(seed), PROMPTS, 3, 4, penalty)[0]
+        ]
+        for penalty in (0.0, 1.0)
+    )
+    assert sum(fair) > sum(plain)
 
 
-def _rank(prompts: Sequence[Prompt], candidates: Sequence[tuple[int, ...]]) -> np.ndarray:
-    answers = np.zeros((len(candidates), max(map(len, candidates))), np.int32)
-    for row, candidate in enumerate(candidates):
-        answers[row, : len(candidate)] = candidate
-    batch = tiny.batch(prompts, LATENTS)
-    return np.asarray(_jitted_ranking()(tiny.model(V)[1], answers, *batch))
+def test_the_same_search_twice_is_the_same() -> None:
+    functions, params = tiny.model(V)
+    first, first_scores = _beam_search(functions, params, PROMPTS, 3, max_length=4)
+    second, second_scores = _beam_search(functions, params, PROMPTS, 3, max_length=4)
+    assert first == second
+    np.testing.assert_array_equal(first_scores, second_scores)
 
 
-def test_ranking_is_the_log_likelihood_of_the_full_forward_pass() -> None:
-    for prompt, row in zip(PROMPTS, _rank(PROMPTS, CANDIDATES), strict=True):
-        np.testing.assert_allclose(row, _flamingo_score(0)(prompt, CANDIDATES), atol=2e-5)
-        alone = _rank([prompt] * len(PROMPTS), CANDIDATES)
-        np.testing.assert_allclose(alone, np.tile(row, (len(PROMPTS), 1)), atol=1e-5)
-
-
-def test_ranking_does_not_depend_on_the_candidates_before() -> None:
-    # Fault S3: a cache that is used for one class must not be left filled for the next.
-    scores = _rank(PROMPTS, CANDIDATES)
-    assert np.abs(scores[:, 0] - scores[:, 2]).max() > 0.1
-    np.testing.assert_allclose(_rank(PROMPTS, CANDIDATES[::-1]), scores[:, ::-1], atol=1e-6)
+def test_layers_apart_find_the_same_answers() -> None:
+    functions, params = tiny.model(V)
+    expected, scores = _beam_search(functions, params, PROMPTS, 3, max_length=4)
+    apart = functions.layers_apart(params)
+    found, found_scores = _beam_search(functions, apart, PROMPTS, 3, max_length=4)
+    assert found == expected
+    np.testing.assert_allclose(found_scores, scores, atol=1e-5)

@@ -6,13 +6,17 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.data import vocabulary
 from flamingo_jax.evaluation import fewshot
-from flamingo_jax.evaluation.prompts import Shape, pad_batch
+from flamingo_jax.evaluation.candidate_tries import make_trie, plan_tries
+from flamingo_jax.evaluation.decoding import make_beam_search
+from flamingo_jax.evaluation.prompts import PromptBatch, Shape, pad_batch
+from flamingo_jax.evaluation.ranking import make_ranking
 from flamingo_jax.evaluation.tasks.registry import FEW_SHOT_TASKS
 from tests.evaluation import tiny
 
@@ -20,19 +24,49 @@ WORLD = vocabulary.load("world")
 NUM_SUPPORT = 40
 SHAPE = Shape(96, 6)  # one picture more than any prompt here has
 NUM_ROWS = 1 + SHAPE.num_pictures
+ANSWER_LENGTH = 4
+CANDIDATES = [(5, 6, WORLD.end_of_chunk_id), (5, WORLD.end_of_chunk_id), (7, WORLD.end_of_chunk_id)]
 NO_SIMILARITY = np.zeros((0, NUM_SUPPORT))
 
 
 @functools.cache
-def _functions() -> tuple[Any, Any, Any]:
-    """Jitted forward, prefill and decode step."""
+def _functions() -> Any:
+    """Jitted: whether text is decoded with caches, and how -> what the answer's logits give."""
     functions, _ = tiny.model(WORLD.size)
-    prefill = jax.jit(
-        lambda params, text, length, media_index, latents: functions.prefill(
-            params, text, length, media_index, latents, SHAPE.num_tokens + 1
+    search = make_beam_search(functions, beam_width=3, max_length=ANSWER_LENGTH, length_penalty=0.0)
+    rank = make_ranking(functions)
+    plan, _ = plan_tries([make_trie(CANDIDATES)], 2)
+
+    def prefill(params: Any, batch: PromptBatch) -> Any:
+        return functions.prefill(
+            params, batch.text, batch.length, batch.media_index, batch.latents,
+            SHAPE.num_tokens + ANSWER_LENGTH,
+        )  # fmt: skip
+
+    def uncached(params: Any, batch: PromptBatch) -> jax.Array:
+        """Logits behind the prompt and the two tokens of an answer."""
+        rows = jnp.arange(NUM_ROWS)[:, None]
+        slots = batch.length[:, None] + jnp.arange(2)
+        text = (
+            jnp.pad(batch.text, ((0, 0), (0, 2))).at[rows, slots].set(jnp.array(CANDIDATES[0][:2]))
         )
-    )
-    return jax.jit(functions.forward), prefill, jax.jit(functions.decode_step)
+        phi = jnp.pad(batch.media_index, ((0, 0), (0, 2)))
+        phi = phi.at[rows, slots].set(batch.last_media_index[:, None])
+        logits = functions.forward(params, text, phi, batch.latents)
+        return logits[rows, jnp.concatenate([slots[:, :1] - 1, slots], axis=1)]
+
+    def open_ended(params: Any, batch: PromptBatch) -> jax.Array:
+        """The score of what beam search finds."""
+        return search(params, *prefill(params, batch))[1]
+
+    def closed(params: Any, batch: PromptBatch) -> jax.Array:
+        """Log-likelihoods of the tokens of candidates."""
+        return rank(params, *prefill(params, batch), plan)
+
+    ways = {"uncached": uncached, "open": open_ended, "closed": closed}
+    return {way: jax.jit(function) for way, function in ways.items()} | {
+        "forward": jax.jit(functions.forward)
+    }
 
 
 def _without_self_attention(params: Any) -> Any:
@@ -56,33 +90,32 @@ def _perturbed_rows(name: str, shots: int) -> Any:
     return prompts[2], batch
 
 
+def _changed(way: str, params: Any, batch: PromptBatch) -> list[int]:
+    """Rows whose answer is not that of row 0."""
+    result = np.asarray(_functions()[way](params, batch)).reshape(NUM_ROWS, -1)
+    return np.flatnonzero(np.abs(result - result[0]).max(axis=-1) > 1e-6).tolist()
+
+
+@pytest.mark.parametrize("way", ["uncached", "open", "closed"])
 @pytest.mark.parametrize("shots", [0, 1, 4])
 @pytest.mark.parametrize("name", list(FEW_SHOT_TASKS))
-def test_only_the_query_s_picture_reaches_the_answer(name: str, shots: int) -> None:
-    _, prefill, decode_step = _functions()
+def test_only_the_query_s_picture_reaches_the_answer(name: str, shots: int, way: str) -> None:
     params = _without_self_attention(tiny.model(WORLD.size)[1])
     prompt, batch = _perturbed_rows(name, shots)
     assert len(prompt.pictures) == shots + 1
-    first, cache = prefill(params, batch.text, batch.length, batch.media_index, batch.latents)
-    answer = np.full(NUM_ROWS, WORLD.encode(" seven")[0], np.int32)
-    second, _ = decode_step(params, answer, batch.length, batch.last_media_index, cache)
-    for logits in (np.asarray(first), np.asarray(second)):
-        changed = np.abs(logits - logits[0]).max(axis=-1) > 1e-6
-        assert np.flatnonzero(changed).tolist() == [shots + 1]
+    assert _changed(way, params, batch) == [shots + 1]
 
 
-def test_with_self_attention_shots_matter_too() -> None:
+@pytest.mark.parametrize("way", ["uncached", "open", "closed"])
+def test_with_self_attention_shots_matter_too(way: str) -> None:
     # Else the test above would show nothing.
-    _, prefill, _ = _functions()
     _, batch = _perturbed_rows("captioning", 4)
-    params = tiny.model(WORLD.size)[1]
-    logits, _ = prefill(params, batch.text, batch.length, batch.media_index, batch.latents)
-    changed = np.abs(np.asarray(logits) - np.asarray(logits)[0]).max(axis=-1) > 1e-6
-    assert np.flatnonzero(changed).tolist() == [1, 2, 3, 4, 5]  # and never the padding
+    changed = _changed(way, tiny.model(WORLD.size)[1], batch)
+    assert changed == [1, 2, 3, 4, 5]  # and never the padding
 
 
 def test_text_examples_see_no_picture() -> None:
-    forward, _, _ = _functions()
+    forward = _functions()["forward"]
     prompt, batch = _perturbed_rows("naming", 0)
     params = tiny.model(WORLD.size)[1]
     logits = np.asarray(forward(params, batch.text, batch.media_index, batch.latents))

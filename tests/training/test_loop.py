@@ -230,7 +230,8 @@ def test_datasets_may_take_turns_and_a_run_goes_on_with_the_next_one(tmp_path: P
     assert toy.run(whole, toy.make_config(**fields)) == 0
     assert toy.run(parts, toy.make_config(steps=3, **fields)) == 0
     assert toy.run(parts, toy.make_config(**fields)) == 0
-    (arrays, metadata), (other_arrays, other_metadata) = final_state(whole, 6), final_state(parts, 6)
+    arrays, metadata = final_state(whole, 6)
+    other_arrays, other_metadata = final_state(parts, 6)
     # Six steps of two datasets: three turns each.
     assert metadata["data"] == other_metadata["data"] == {"pages": 3, "noisy_pairs": 3}
     for array, other in zip(arrays, other_arrays, strict=True):

@@ -33,7 +33,6 @@ _QUARTER_TURN = 90
 _CONTAINER_TIME_BASE = 1_000_000
 """Units of a file's duration in a second (AV_TIME_BASE)."""
 
-
 _EARLIER = 1.0
 """Seconds. Files are indexed by the times of decoding, a little before those of showing."""
 

@@ -33,7 +33,7 @@ def frames_between(
             before = time, frame
             continue
         if before is not None:
-            yield before[0], before[1]
+            yield start, before[1]
             before, has_begun = None, True
         if has_begun and time + TOLERANCE >= end:
             return

@@ -14,16 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 from flamingo_jax.evaluation.metrics.items import POINTS, check_items
-from flamingo_jax.evaluation.metrics.penn_treebank import tokenize
+from flamingo_jax.evaluation.metrics.ngrams import (
+    MAX_NGRAM,
+    Ngram,
+    count_ngrams,
+    tokenize_items,
+)
 
-MAX_NGRAM = 4
 SIGMA = 6.0
 """Width of the Gaussian penalty on a difference in length."""
 
 SCALE = 10.0
 """coco-caption's factor on the mean cosine: a perfect item scores 10 there and 1000 points here."""
-
-Ngram = tuple[str, ...]
 
 
 class _Vector(NamedTuple):
@@ -44,6 +46,9 @@ def cider(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np
     nothing, so a corpus of one item, or of items that all say the same, scores 0; and a caption of
     fewer than four words cannot reach the full score, since it has no 4-gram.
 
+    The order of the items matters for a few words of the tokenizer alone (see
+    `penn_treebank.tokenize_captions`).
+
     Args:
       predictions: generated captions, one per item; tokenised here.
       references: right captions, one non-empty sequence per item; tokenised here.
@@ -57,29 +62,21 @@ def cider(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np
       ValueError: no items, different lengths, or an item without a reference.
     """
     check_items(predictions, references)
-    references_counts = [[_count_ngrams(tokenize(text)) for text in texts] for texts in references]
+    candidates, tokenized = tokenize_items(predictions, references)
+    references_counts = [[count_ngrams(text.split()) for text in texts] for texts in tokenized]
     # An n-gram counts once per item, however many of the item's references have it.
     document_frequency = Counter(
         ngram for counts in references_counts for ngram in set().union(*counts)
     )
     log_items = math.log(len(references))
     scores = []
-    for prediction, counts in zip(predictions, references_counts, strict=True):
-        candidate = _weigh(_count_ngrams(tokenize(prediction)), document_frequency, log_items)
+    for text, counts in zip(candidates, references_counts, strict=True):
+        candidate = _weigh(count_ngrams(text.split()), document_frequency, log_items)
         similarities = [
             _similarity(candidate, _weigh(count, document_frequency, log_items)) for count in counts
         ]
         scores.append(sum(similarities) / len(similarities))
     return POINTS * SCALE * np.asarray(scores, dtype=np.float64)
-
-
-def _count_ngrams(words: Sequence[str]) -> Counter[Ngram]:
-    """How often each n-gram of one to four words occurs."""
-    return Counter(
-        tuple(words[start : start + n])
-        for n in range(1, MAX_NGRAM + 1)
-        for start in range(len(words) - n + 1)
-    )
 
 
 def _weigh(counts: Counter[Ngram], document_frequency: Counter[Ngram], log_items: float) -> _Vector:

@@ -1,44 +1,24 @@
-"""Words of captions: a Penn Treebank tokenizer in the manner of coco-caption.
+"""Words of captions as coco-caption has them: Stanford's Penn Treebank tokenizer, without Java.
 
-coco-caption runs Stanford's `PTBTokenizer -lowerCase` (Java) and drops punctuation tokens. The
-rules here give the same words on plain English captions, without Java. They do not know the rarer
-classes of the Java tokenizer: fractions, URLs, e-mail addresses, emoticons.
+coco-caption writes all captions of a run into one file, one a line, gives it to Stanford CoreNLP
+3.4.1 (`PTBTokenizer -preserveLines -lowerCase`) and drops the tokens that are punctuation. This
+module comes to the same tokens. The kinds of tokens are in penn_treebank_rules.py.
 """
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterator, Sequence
 
-_DROPPED = frozenset(
-    ["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"', "‘", "’", "“", "”"]
-)
-# coco-caption means to drop brackets too, but looks for capitals (-LRB-) after lowercasing.
-_BRACKETS = {
-    "(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"
-}  # fmt: skip
-_ABBREVIATIONS = "mr|mrs|ms|dr|st|jr|sr|prof|vs|etc|inc|ltd|co|corp|ave|blvd"
-_TOKEN = re.compile(
-    rf"""
-    \.{{2,}} | -{{2,}}                              # ellipsis, dash
-  | (?:[^\W\d_]\.)+[^\W\d_]\b\.?                    # u.s.  u.s.a
-  | \b(?:[^\W\d_]|{_ABBREVIATIONS})\.(?=\s+\w)      # mr. or an initial before its name
-  | \d+(?:[.,:/]\d+)+(?:[^\W_]+)?                   # 3,000  2.5  10:30am
-  | (?<!\S)'(?:s|re|ve|ll|d|m)\b                    # a clitic that stands alone: dog 's
-  | \w+(?:[-'&/]+\w+)*                              # man, t-shirt, don't, o'clock
-  | \S
-    """,
-    re.VERBOSE,
-)
-_CLITIC = re.compile(r"(.+?)(n't|'s|'re|'ve|'ll|'d|'m)((?:n't|'s|'re|'ve|'ll|'d|'m)*)")
-_SINGLE_CLITIC = re.compile(r"n't|'s|'re|'ve|'ll|'d|'m")
-_SPLIT_WORDS = {
-    "cannot": ["can", "not"],
-    "gonna": ["gon", "na"],
-    "gotta": ["got", "ta"],
-    "wanna": ["wan", "na"],
-    "gimme": ["gim", "me"],
-    "lemme": ["lem", "me"],
-}
+from flamingo_jax.evaluation.metrics.penn_treebank_patterns import PATTERNS, SETS
+from flamingo_jax.evaluation.metrics.penn_treebank_rules import KINDS
+from flamingo_jax.evaluation.metrics.scanner import Scanner
+
+# coco-caption's list. It means to drop brackets too, but looks for capitals (-LRB-) after
+# lowercasing, so that brackets stay as `-lrb-`.
+_PUNCTUATION = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
+_LINE_BREAKS = re.compile("[\r\n\x0b\x0c\x85\u2028\u2029]")
 
 
 def tokenize(text: str) -> list[str]:
@@ -51,20 +31,51 @@ def tokenize(text: str) -> list[str]:
       The words. Clitics stand alone (`don't` is `do`, `n't`), hyphenated words stay together, an
       opening round bracket becomes `-lrb-`.
     """
-    text = " ".join(text.lower().replace("’", "'").split())
-    tokens: list[str] = []
-    for token in _TOKEN.findall(text):
-        if token in _DROPPED or set(token) <= {".", "-"}:
+    # With the line break that it has in a file: some words want to see what follows them.
+    return tokenize_captions([text, ""])[0].split()
+
+
+def tokenize_captions(texts: Sequence[str]) -> list[str]:
+    """Tokenises captions together, as coco-caption does.
+
+    A few words depend on how the next caption begins: in "plan B." the full stop is a token of its
+    own (and is dropped) if the next caption begins with "A man", and it belongs to the word if that
+    begins with "Two men". To get coco-caption's numbers, give it the captions in the same order.
+
+    Args:
+      texts: captions. Line breaks in them count as spaces.
+
+    Returns:
+      One string a caption, its tokens joined by spaces. A few kinds of tokens, such as `5 1/2`,
+      have a no-break space in them; `str.split` divides them, as coco-caption's n-grams do.
+    """
+    lines = "\n".join(_LINE_BREAKS.sub(" ", text) for text in texts)
+    tokenized = " ".join(_tokens(lines)).split("\n") if texts else []
+    return [
+        " ".join(token for token in line.split(" ") if token and token not in _PUNCTUATION)
+        for line in tokenized
+    ]
+
+
+@functools.cache
+def _scanner() -> Scanner:
+    return Scanner([kind.rule for kind in KINDS], PATTERNS, SETS)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """The tokens of a text, punctuation too; a line break is a token."""
+    scanner = _scanner()
+    start = 0
+    while start < len(text):
+        if text[start] == "\n":
+            yield "\n"
+            start += 1
             continue
-        tokens.extend(_split(_BRACKETS.get(token, token)))
-    return tokens
-
-
-def _split(token: str) -> list[str]:
-    if token in _SPLIT_WORDS:
-        return _SPLIT_WORDS[token]
-    found = _CLITIC.fullmatch(token)
-    if found is None:
-        return [token]
-    word, clitic, rest = found.groups()
-    return [word, clitic, *_SINGLE_CLITIC.findall(rest)]
+        found = scanner.match(text, start)
+        assert found is not None, "the last kind takes every character"
+        token = KINDS[found.rule].action(text[start : found.end])
+        if token is None:
+            start = found.end
+        else:
+            yield token.text.lower()
+            start += token.length

@@ -51,19 +51,37 @@ def recall_at(k: int, similarity_IT: np.ndarray, is_match_IT: np.ndarray | None 
         raise ValueError(
             f"k = {k}, matches {is_match_IT.shape} for similarities {similarity_IT.shape}"
         )
-    if np.isnan(similarity_IT).any():
-        raise ValueError("a similarity is NaN")
     return Recall(
-        image_to_text=_hits(k, similarity_IT, is_match_IT),
-        text_to_image=_hits(k, similarity_IT.T, is_match_IT.T),
+        image_to_text=hits(k, num_wrong_ahead(similarity_IT, is_match_IT)),
+        text_to_image=hits(k, num_wrong_ahead(similarity_IT.T, is_match_IT.T)),
     )
 
 
-def _hits(k: int, similarity_QC: np.ndarray, is_match_QC: np.ndarray) -> np.ndarray:
-    """Hits in points, float64 [Q], of queries Q among candidates C."""
+def num_wrong_ahead(similarity_QC: np.ndarray, is_match_QC: np.ndarray) -> np.ndarray:
+    """How many wrong candidates are at least as similar as a query's most similar right one.
+
+    A query's number does not depend on other queries, so that large matrices can be gone through
+    some rows at a time.
+
+    Args:
+      similarity_QC: [Q, C] similarity of each query with each candidate.
+      is_match_QC: bool [Q, C], which candidates are right.
+
+    Returns:
+      int [Q].
+
+    Raises:
+      ValueError: a NaN similarity, or a query without a match.
+    """
+    if np.isnan(similarity_QC).any():
+        raise ValueError("a similarity is NaN")
     without = np.flatnonzero(~is_match_QC.any(axis=1))
     if without.size:
         raise ValueError(f"query {without[0]} has no match among the candidates")
     best_Q = np.where(is_match_QC, similarity_QC, -np.inf).max(axis=1)
-    num_ahead_Q = (~is_match_QC & (similarity_QC >= best_Q[:, None])).sum(axis=1)
-    return POINTS * (num_ahead_Q < k).astype(np.float64)
+    return (~is_match_QC & (similarity_QC >= best_Q[:, None])).sum(axis=1)
+
+
+def hits(k: int, num_wrong_ahead_Q: np.ndarray) -> np.ndarray:
+    """Hits at k in points, float64 [Q], of what `num_wrong_ahead` says."""
+    return POINTS * (num_wrong_ahead_Q < k).astype(np.float64)

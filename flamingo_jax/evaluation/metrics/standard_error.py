@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-_BOOTSTRAP_BLOCK = 1 << 20  # indices drawn at a time: bounds the memory to some 16 MB
+from flamingo_jax.evaluation.metrics.bootstrap import bootstrap, mean_of
 
 
 def standard_error(
@@ -44,12 +44,4 @@ def standard_error(
         return float(scores.std(ddof=1) / np.sqrt(scores.size))
     if method != "bootstrap":
         raise ValueError(f"unknown method {method!r}; use 'analytic' or 'bootstrap'")
-    if resamples < 2:
-        raise ValueError(f"resamples = {resamples}; at least 2 are needed")
-    rng = np.random.default_rng(seed)
-    rows = max(1, _BOOTSTRAP_BLOCK // scores.size)
-    means = [
-        scores[rng.integers(scores.size, size=(min(rows, resamples - start), scores.size))].mean(1)
-        for start in range(0, resamples, rows)
-    ]
-    return float(np.concatenate(means).std(ddof=1))
+    return bootstrap(mean_of(scores), scores.size, seed=seed, resamples=resamples).stderr

@@ -97,7 +97,9 @@ def attend_to_parts(query_BTNK: jax.Array, parts: Sequence[Keys]) -> jax.Array:
     total_BNT1 = sum(jnp.sum(weight, axis=-1, keepdims=True) for weight in weights)
     inverse_BNT1 = 1.0 / jnp.maximum(total_BNT1, jnp.finfo(jnp.float32).tiny)
     output_BNTK = sum(
-        jnp.einsum("bnts,bnsk->bntk", (weight * inverse_BNT1).astype(part.values.dtype), part.values)
+        jnp.einsum(
+            "bnts,bnsk->bntk", (weight * inverse_BNT1).astype(part.values.dtype), part.values
+        )
         for weight, part in zip(weights, parts, strict=True)
     )
     return jnp.swapaxes(jnp.asarray(output_BNTK), 1, 2)

@@ -44,12 +44,12 @@ def test_every_start_is_hit(container: str, codec: str) -> None:
         assert shown(data, 1, start_seconds=number / 10) == [number]
 
 
-def test_times_count_from_the_first_frame() -> None:
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_times_count_from_the_first_frame(container: str) -> None:
     times = tuple(7.3 + number / 10 for number in range(100))
-    data = write_video(num_frames=100, times=times)
-    assert shown(data, 3, start_seconds=4) == shown(
-        write_video(num_frames=100, rate=10), 3, start_seconds=4
-    )
+    data = write_video(container, "mpeg4", num_frames=100, times=times)
+    assert shown(data, 3, start_seconds=4) == [40, 50, 60]
+    assert shown(data, 3, start_seconds=4, end_seconds=5.2) == [40, 50, 51]
 
 
 def test_what_lies_long_before_a_part_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from flamingo_jax.evaluation.metrics.cider import cider
 from flamingo_jax.evaluation.metrics.penn_treebank import tokenize
+from tests.evaluation.metrics import golden
 
 CANDIDATES = [
     "a red seven on a green ground",
@@ -28,6 +30,7 @@ REFERENCES = [
 COCO_CAPTION_POINTS = [611.2771431873756, 436.455654309268, 129.62858980073352, 0.0, 0.0]
 
 
+@functools.cache
 def grams(text: str, n: int) -> list[str]:
     words = tokenize(text)
     return ["_".join(words[i : i + n]) for i in range(len(words) - n + 1)]
@@ -80,6 +83,15 @@ def test_matches_dense_recomputation_on_random_corpora() -> None:
 
 def test_values_of_coco_caption() -> None:
     np.testing.assert_allclose(cider(CANDIDATES, REFERENCES), COCO_CAPTION_POINTS, rtol=1e-9)
+
+
+def test_stored_values_of_coco_caption() -> None:
+    stored = golden.load("captions.json")
+    found = cider(stored["predictions"], stored["references"])
+    expected = 100 * np.asarray(stored["cider_per_item"])
+    np.testing.assert_allclose(found, expected, atol=golden.TOLERANCE)
+    assert found.mean() == pytest.approx(100 * stored["cider"], abs=golden.TOLERANCE)
+    assert 100 < found.mean() < 300, "the cases are neither all right nor all wrong"
 
 
 def test_copies_of_distinct_references_score_ten() -> None:

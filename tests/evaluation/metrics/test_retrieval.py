@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flamingo_jax.evaluation.metrics.retrieval import recall_at
+from tests.evaluation.metrics import golden
 
 
 def test_both_directions_by_hand() -> None:
@@ -58,3 +59,13 @@ def test_misuse_is_refused(
 ) -> None:
     with pytest.raises(ValueError):
         recall_at(k, similarity_IT, is_match_IT)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_stored_values_of_torch_topk(k: int) -> None:
+    stored = golden.load("rankings.json")["recall"]
+    images = np.asarray(stored["images"])
+    is_match = np.arange(8)[:, None] == images
+    recall = recall_at(k, np.asarray(stored["similarity"]), is_match)
+    assert recall.image_to_text.tolist() == stored[f"image_to_text_{k}"]
+    assert recall.text_to_image.tolist() == stored[f"text_to_image_{k}"]

@@ -1,0 +1,1 @@
+"""Talking to a trained Flamingo: conversations, their prompts, answers, terminal and page."""
