@@ -43,7 +43,7 @@ setup(
         # Reads the published checkpoints of other projects.
         "import": ["safetensors", "torch"],
         # The web page to talk to a model.
-        "serve": ["gradio"],
+        "serve": ["gradio>=6"],
         # Prepares pages of WARC files, and on many machines. Beam wants older versions of some
         # packages than requirements.txt has: an environment of its own (docs/data/prepare_m3w.md).
         "beam": ["apache-beam", "warcio"],

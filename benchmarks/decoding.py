@@ -186,7 +186,10 @@ def _speed_ratio(ours: Measured, peer: Measured) -> tuple[tuple[float, float, fl
 
 
 def draw(table: Table, batch: int, path: Path) -> None:
-    """Seconds a query over the number of shots: ours alone, and both on a logarithmic scale."""
+    """Time a query over the number of shots: ours alone, and both on a logarithmic scale.
+
+    It is processor time, which other jobs of the machine disturb least.
+    """
     # Not at the top: only the plot needs them.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -198,7 +201,7 @@ def draw(table: Table, batch: int, path: Path) -> None:
         for name in names:
             for method, label in METHODS.items():
                 points = sorted(
-                    (work.shots, statistics.median(measured.seconds) / batch)
+                    (work.shots, statistics.median(measured.cpu_seconds) / batch)
                     for (work, owner), measured in table.items()
                     if owner == name and work.method == method
                 )
@@ -209,7 +212,7 @@ def draw(table: Table, batch: int, path: Path) -> None:
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
     left.set_ylim(bottom=0)
-    left.set_ylabel("seconds a query")
+    left.set_ylabel("processor seconds a query")
     right.set_yscale("log")
     figure.savefig(path, dpi=110)
 

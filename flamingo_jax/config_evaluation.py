@@ -55,6 +55,8 @@ class BenchmarkEvaluationConfig:
       num_frames: frames of a clip; 0: as the benchmark's row says.
       wordnet: folder of WordNet 3.0, which NExT-QA's measure needs.
       stop_words: file of the words that NExT-QA's measure leaves out, one a line; empty: none.
+      templates: folder of the texts that stand for a class in the contrastive model's tasks; empty:
+        those that come with the package.
       batch_size: prompts answered together.
       reader_threads: threads that read and decode pictures and clips.
       rescore: computes all numbers anew from the predictions that are there, without a model.
@@ -80,6 +82,7 @@ class BenchmarkEvaluationConfig:
     num_frames: int = 0
     wordnet: str = ""
     stop_words: str = ""
+    templates: str = ""
     batch_size: int = 8
     reader_threads: int = 4
     rescore: bool = False

@@ -8,16 +8,16 @@ the run's Flamingo is asked the paper's benchmarks (docs/evaluation.md):
     python -m flamingo_jax.evaluate --config=configs/evaluation/paper.py --workdir=runs/x \
         --config.tasks=coco,vqav2 --config.data_dir=DIR
 
-This writes `predictions/`, `results.jsonl` and `table.md`, and goes on where it was stopped.
-Exit codes: 0 finished; 3 something to correct (a missing checkpoint, a misspelt field), said in one
-line.
+This writes `predictions/`, `results.jsonl` and `table.md`, and goes on where it was stopped. Its
+contrastive model has tasks there too (docs/evaluation_two_tower.md). Exit codes: 0 finished; 3
+something to correct (a missing checkpoint, a misspelt field), said in one line.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from flamingo_jax.evaluation.answering import FewShotModel
     from flamingo_jax.evaluation.contrastive import TwoTowerModel
+    from flamingo_jax.evaluation.two_tower_tasks import OpenedTask
     from flamingo_jax.training.trained import Trained
 
 _FLAMINGO, _CONTRASTIVE = "flamingo", "contrastive"
@@ -91,11 +92,12 @@ def _own_tasks(config: RunConfig, workdir: Path) -> int:
 
 
 def _benchmarks(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
-    """Asks the paper's benchmarks."""
-    from flamingo_jax.evaluation.benchmark_opening import open_benchmarks
+    """Asks the paper's benchmarks: the Flamingo, the contrastive model, or both."""
+    from flamingo_jax.evaluation.benchmark_opening import open_benchmarks, open_two_tower_tasks
 
     start = time.monotonic()
     benchmarks = open_benchmarks(config)
+    two_tower_tasks = open_two_tower_tasks(config)
     with command_line.quiet_loading():
         from flamingo_jax.core.files import prepare_folder
         from flamingo_jax.evaluation import benchmark_runner
@@ -103,12 +105,49 @@ def _benchmarks(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
         from flamingo_jax.training import stages
 
     mesh = make_mesh(config.mesh)
-    model = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), mesh)
+    two_tower = model = None
+    if two_tower_tasks:
+        two_tower = stages.load_stage(workdir, _CONTRASTIVE, mesh)
+    if benchmarks:
+        model = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), mesh)
     folder = prepare_folder(workdir)
-    benchmark_runner.evaluate(config, benchmarks, model, folder, folder / _RESULTS)
+    if two_tower is not None:
+        _evaluate_two_tower(config, two_tower_tasks, two_tower, mesh, folder / _RESULTS)
+    if model is not None:
+        benchmark_runner.evaluate(config, benchmarks, model, folder, folder / _RESULTS)
     print(f"evaluated in {time.monotonic() - start:.0f}s")
     _tell_benchmark_results(folder)
     return 0
+
+
+def _evaluate_two_tower(
+    config: BenchmarkEvaluationConfig,
+    tasks: Sequence[OpenedTask],
+    trained: Trained,
+    mesh: Mesh,
+    results_path: Path,
+) -> None:
+    """Measures the contrastive model; a line of results for each number."""
+    from flamingo_jax.config_evaluation import evaluation_hash
+    from flamingo_jax.evaluation import results
+    from flamingo_jax.evaluation.two_tower_files import evaluate_two_tower_files
+
+    vision_encoder = trained.config.model.vision_encoder
+    assert vision_encoder is not None, "every config of the contrastive stage has one"
+    for result in evaluate_two_tower_files(
+        tasks,
+        _two_tower_model(trained, mesh),
+        image_size=vision_encoder.image_size,
+        config_hash=evaluation_hash(config),
+        num_frames=config.num_frames,
+        reader_threads=config.reader_threads,
+    ):
+        results.append(results_path, result)
+        print(
+            f"{result.task}, {result.images} pictures: {result.metric} {result.value:.2f}"
+            f" ± {result.stderr:.2f} (n = {result.n})",
+            flush=True,
+        )
 
 
 def _rescore(config: BenchmarkEvaluationConfig, workdir: Path) -> int:

@@ -47,6 +47,7 @@ def get_config() -> ConfigDict:
             "num_frames": 0,
             "wordnet": "/usr/share/wordnet",
             "stop_words": "",
+            "templates": "",
             "batch_size": 8,
             "reader_threads": 4,
             "rescore": False,

@@ -73,7 +73,8 @@ def answers(
         decoding: "greedy" or "beam".
 
     Yields:
-        The talk with the answer so far, and a note for the person.
+        The talk and a note for the person: first as soon as the message is taken, the conversation
+        still without it, then with the answer so far.
 
     Raises:
         UserError: the message cannot be used; the talk is what it was.
@@ -88,6 +89,7 @@ def answers(
         talk = talk.show("user", {"path": str(path), "alt_text": path.name})
     if text.strip():
         talk = talk.show("user", text.strip())
+    yield talk, note
     for so_far in responder.answer(fitted.conversation, decoding):
         answered = talk.show("assistant", so_far or _NO_ANSWER)
         yield dataclasses.replace(answered, conversation=fitted.conversation.hear(so_far)), note
@@ -102,28 +104,7 @@ def make_page(responder: Responder, decoding: str) -> gradio.Blocks:
     """
     import gradio
 
-    def begin() -> Talk:
-        return Talk(conversation=responder.begin().conversation)
-
-    def send(
-        message: Mapping[str, Any], talk: Talk | None, decoding: str
-    ) -> Iterator[tuple[Any, ...]]:
-        talk = talk or begin()
-        # Emptied once: what is written during the answer stays.
-        box: Any = {"text": "", "files": []}
-        try:
-            text, files = message["text"] or "", list(message["files"] or ())
-            for now, note in answers(responder, talk, text, files, decoding):
-                yield box, list(now.shown), now, gradio.update(value=note, visible=bool(note))
-                box = gradio.skip()
-        except UserError as error:
-            # The message stays where it is, to be mended.
-            note = gradio.update(value=str(error), visible=True)
-            yield gradio.skip(), list(talk.shown), talk, note
-
-    def start_afresh() -> tuple[Any, ...]:
-        return [], begin(), gradio.update(value="", visible=False)
-
+    send, start_afresh = _handlers(responder)
     with gradio.Blocks(
         title="Flamingo",
         analytics_enabled=False,
@@ -154,7 +135,7 @@ def make_page(responder: Responder, decoding: str) -> gradio.Blocks:
             )
             afresh = gradio.Button("New conversation", elem_id=AFRESH)
         # While an answer is on its way nothing is sent, and people wait for one another.
-        message.submit(
+        sending = message.submit(
             send,
             [message, talk, decoded],
             [message, shown, talk, note],
@@ -164,9 +145,46 @@ def make_page(responder: Responder, decoding: str) -> gradio.Blocks:
             api_visibility="private",
         )
         for event in (afresh.click, shown.clear):
-            event(start_afresh, None, [shown, talk, note], api_visibility="private")
+            event(
+                start_afresh,
+                None,
+                [shown, talk, note],
+                cancels=[sending],
+                api_visibility="private",
+            )
     page.state_session_capacity = _MAX_SESSIONS
     return page
+
+
+def _handlers(
+    responder: Responder,
+) -> tuple[Callable[..., Iterator[tuple[Any, ...]]], Callable[[], tuple[Any, ...]]]:
+    """What the page does when a message is sent, and when a conversation is begun."""
+    import gradio
+
+    def begin() -> Talk:
+        return Talk(conversation=responder.begin().conversation)
+
+    def send(
+        message: Mapping[str, Any], talk: Talk | None, decoding: str
+    ) -> Iterator[tuple[Any, ...]]:
+        talk = talk or begin()
+        # Emptied once: what is written during the answer stays.
+        box: Any = {"text": "", "files": []}
+        try:
+            text, files = message["text"] or "", list(message["files"] or ())
+            for now, note in answers(responder, talk, text, files, decoding):
+                yield box, list(now.shown), now, gradio.update(value=note, visible=bool(note))
+                box = gradio.skip()
+        except UserError as error:
+            # The message stays where it is, to be mended.
+            note = gradio.update(value=str(error), visible=True)
+            yield gradio.skip(), gradio.skip(), gradio.skip(), note
+
+    def start_afresh() -> tuple[Any, ...]:
+        return [], begin(), gradio.update(value="", visible=False)
+
+    return send, start_afresh
 
 
 def make_application(page: gradio.Blocks, uploads: Path, hosts: frozenset[str] | None) -> Gate:

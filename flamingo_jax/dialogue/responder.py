@@ -140,7 +140,7 @@ class Responder:
             so_far = spoken(vocabulary.decode(tokens), stops)
             if so_far.ended:
                 break
-            if so_far.text != shown:
+            if so_far.text and so_far.text != shown:
                 shown = so_far.text
                 yield shown
         whole = spoken(vocabulary.decode(tokens), stops, is_whole=True).text

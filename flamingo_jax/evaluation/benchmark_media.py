@@ -115,6 +115,13 @@ class EncodedMedia:
         """Pooled features [N, D'] of some of them, of length 1."""
         return np.stack([self._group(row).pooled[row % self._group_size] for row in rows])
 
+    def release(self) -> None:
+        """Gives back the memory of what is encoded; it is encoded again if it is asked for."""
+        self._kept.clear()
+        self._recent.clear()
+        self._reading.clear()
+        self._bytes = 0
+
     def _group(self, row: int) -> Pictures:
         number = row // self._group_size
         found = self._kept.get(number) or self._recent.get(number)

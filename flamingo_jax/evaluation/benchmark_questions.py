@@ -155,6 +155,11 @@ class Questions:
         """Whether pictures can be swapped: queries show at least two."""
         return len({_shown_by(query) for query in self.queries}) > 1
 
+    def release(self) -> None:
+        """Gives back the memory of pictures, when the benchmark is done."""
+        for media in self._media.values():
+            media.release()
+
     def _ask(self, index: int, way: Way, shown: dict[Shown, int]) -> Asked:
         item = self.queries[index]
         template, support = self.task.template, self.support

@@ -109,6 +109,9 @@ def evaluate(
             if scored.result is not None:
                 results.append(results_path, scored.result)
             print(f"{place}: {benchmark_scoring.told(scored)}", flush=True)
+            is_last = number == len(cells) or cells[number].questions is not cell.questions
+            if is_last:
+                cell.questions.release()
 
 
 def _cells(
@@ -138,7 +141,7 @@ def _cells(
         origin = Origin(
             task=benchmark.name, split=benchmark.split, shots=way.shots, selection=way.selection,
             images=way.images, seed=way.seed, config_hash=evaluation_hash(config),
-            checkpoint=model.checkpoint, num_queries=total, protocol=dataclasses.asdict(task),
+            checkpoint=model.checkpoint, num_queries=total, protocol=task.protocol,
             candidates=benchmark.candidates if task.decode == RANK_SHARED else (),
         )  # fmt: skip
         yield _Cell(

@@ -7,8 +7,8 @@ The table holds what the paper says (section 4.2, table 6, appendix A.2); files 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping
+from typing import Any
 
 from flamingo_jax.core.errors import UserError
 
@@ -19,8 +19,6 @@ RANK_OWN = "rank_own"
 CLIP_FRAMES = 30
 CLIP_FRAMES_PER_SECOND = 3.0
 """Frames of a clip: 30 at 3 a second, more than in training; time embeddings are interpolated."""
-
-_UNLIMITED = sys.maxsize
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ class BenchmarkTask:
         20 for captions and 5 for answers.)
       num_frames: 1 for pictures.
       frames_per_second: at which frames are taken.
-      most_shots: how many shots it is asked with at most.
+      most_shots: how many shots it is asked with at most; None: as many as are wanted.
       limit: why, where there is one.
       is_balanced: whether random shots are dealt evenly over the classes.
     """
@@ -48,7 +46,7 @@ class BenchmarkTask:
     max_new_tokens: int = 0
     num_frames: int = 1
     frames_per_second: float = 1.0
-    most_shots: int = _UNLIMITED
+    most_shots: int | None = None
     limit: str = ""
     is_balanced: bool = False
 
@@ -56,6 +54,13 @@ class BenchmarkTask:
     def is_open(self) -> bool:
         """Whether the answer is generated, so that 0 shots take two text-only examples."""
         return self.decode == GENERATE
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What answers and numbers depend on, for the headers of predictions."""
+        fields = dataclasses.asdict(self)
+        del fields["most_shots"], fields["limit"]
+        return fields
 
 
 _OUTPUT = "Output:"
@@ -140,9 +145,10 @@ def shots_to_ask(name: str, shots: tuple[int, ...]) -> tuple[tuple[int, ...], st
       or an empty text.
     """
     task = find_task(name)
-    too_many = [number for number in shots if number > task.most_shots]
-    asked = tuple(dict.fromkeys(min(number, task.most_shots) for number in shots))
+    most = max(shots) if task.most_shots is None else task.most_shots
+    too_many = [number for number in shots if number > most]
+    asked = tuple(dict.fromkeys(min(number, most) for number in shots))
     if not too_many:
         return asked, ""
     instead = ", ".join(map(str, too_many))
-    return asked, f"{name}: {task.most_shots} shots instead of {instead}: {task.limit}"
+    return asked, f"{name}: {most} shots instead of {instead}: {task.limit}"

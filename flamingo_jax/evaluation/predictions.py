@@ -36,7 +36,7 @@ class Origin:
       config_hash: of all that answers depend on.
       checkpoint: of the model.
       num_queries: how many the benchmark has.
-      protocol: the benchmark's row of `benchmark_task.TASKS`, as it was asked.
+      protocol: of the benchmark's row of `benchmark_task.TASKS`.
       candidates: answers that all queries choose from; empty if they do not share them.
     """
 
@@ -68,8 +68,9 @@ class Prediction:
       query: its id.
       index: its place in the order in which queries are asked.
       medium: the picture or clip that it was shown.
-      support: ids of the shots, or of the text-only examples, in the order of the prompt.
-      prompt: the text that was read, in front of the answer.
+      support: ids of the shots, or of the text-only examples, in the order of the prompt; of an
+        ensemble, as they were chosen.
+      prompt: the text that was read, in front of the answer; of an ensemble, the first one.
       output: what the model generated; of ranked candidates, the best one.
       answer: what is scored: the output after post-processing.
       score: log-likelihood of the output.

@@ -49,8 +49,8 @@ def make_ranking(functions: FlamingoFunctions) -> Ranking:
             place = AnswerPlace(depth_BC, distance, jnp.int32(num_path))
             logits_BCV, answers = functions.go_on(params, chunk.token, place, cache, answers)
             total_BC = jax.nn.logsumexp(logits_BCV, axis=-1)
-            rows = jnp.arange(B)[:, None]
-            edge_BE = logits_BCV[rows, chunk.edge_node, chunk.edge_token]
+            edge = chunk.edge_node * logits_BCV.shape[-1] + chunk.edge_token
+            edge_BE = jnp.take_along_axis(logits_BCV.reshape(B, -1), edge, axis=1)
             return answers, edge_BE - jnp.take_along_axis(total_BC, chunk.edge_node, axis=1)
 
         chunks = plan._replace(root_token=plan.path[..., :0])  # The root is no chunk's.

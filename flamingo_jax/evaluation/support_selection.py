@@ -43,8 +43,8 @@ class Support:
 
     def _too_few(self, shots: int, found: str) -> UserError:
         return UserError(
-            f"{self._benchmark.name}: {shots} shots are asked for, but its support has {found}: take"
-            " fewer config.shots, or more config.num_support"
+            f"{self._benchmark.name}: {shots} shots are asked for, but its support has {found}:"
+            " take fewer config.shots, or more config.num_support"
         )
 
     def eligible(self, query: Item) -> np.ndarray:

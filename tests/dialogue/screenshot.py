@@ -15,16 +15,16 @@ import numpy as np
 from PIL import Image
 
 from flamingo_jax.data import grammar, scenes
-from flamingo_jax.dialogue.page import MESSAGE, SHOWN
-from tests.dialogue import browser
+from flamingo_jax.dialogue.page import SHOWN
+from tests.dialogue import browser, visitor
 
 _SCENES = ((4, 2), (7, 1))
 """Digit and count of the pictures."""
 
 _QUESTIONS = (
-    (0, "which ink is it?"),
-    (None, "how many do you see?"),
-    (1, ""),
+    (0, ""),
+    (None, "which ink is it?"),
+    (1, "which digit is it?"),
 )
 """Which picture is shown, if any, and what is asked."""
 
@@ -48,12 +48,12 @@ def main() -> None:
             assert server.stdout is not None
             url = server.stdout.readline().split()[4]
             files = _paint(Path(name), options.seed)
-            with browser.open_browser(Path(name), width=820, height=1180) as page:
+            with browser.open_browser(Path(name), width=820, height=1280) as page:
                 page.open(url)
                 for number, (picture, text) in enumerate(_QUESTIONS, start=1):
-                    _send(page, files[picture] if picture is not None else None, text)
-                    answered = f"#{SHOWN} [data-testid=bot]"
-                    page.wait_for(lambda n=number, a=answered: _count(page, a) == n, "an answer")
+                    file = files[picture] if picture is not None else None
+                    visitor.send(page, text, file, lambda n=number: visitor.num_answers(page) == n)
+                    visitor.wait_until_said(page)
                 page.screenshot(options.output)
                 print(page.text(f"#{SHOWN}"))
         finally:
@@ -69,19 +69,8 @@ def _paint(folder: Path, seed: int) -> list[Path]:
         print(f"painted: {grammar.caption(scene)}")
         pixels = scenes.render(scene, "test", random)
         files.append(folder / f"{digit}.png")
-        Image.fromarray(pixels).resize((192, 192), Image.Resampling.NEAREST).save(files[-1])
+        Image.fromarray(pixels).resize((120, 120), Image.Resampling.NEAREST).save(files[-1])
     return files
-
-
-def _send(page: browser.Browser, file: Path | None, text: str) -> None:
-    if file is not None:
-        page.choose(f"#{MESSAGE} input[type=file]", file)
-        page.wait_for(lambda: _count(page, f"#{MESSAGE} [class*=thumbnail-item]") == 1, "a file")
-    page.write(f"#{MESSAGE} textarea", f"{text}\ue007")
-
-
-def _count(page: browser.Browser, selector: str) -> int:
-    return int(page.run("return document.querySelectorAll(arguments[0]).length", selector))
 
 
 if __name__ == "__main__":

@@ -10,20 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.dialogue.conversation import Conversation
-from flamingo_jax.dialogue.page import AFRESH, DECODING, MESSAGE, NOTE, SHOWN, Talk, answers
-from tests.dialogue import browser, tiny
+from flamingo_jax.dialogue.page import AFRESH, DECODING, NOTE, SHOWN, Talk, answers
+from tests.dialogue import browser, tiny, visitor
 from tests.dialogue.scripted import ScriptedResponder
 from tests.e2e import tiny_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ENTER = "\ue007"
 START = Talk(conversation=Conversation())
 
 needs_gradio = pytest.mark.skipif(
@@ -36,8 +35,10 @@ def test_an_answer_is_shown_while_it_grows(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(tiny.png())
     file = str(tmp_path / "cat.png")
     states = list(answers(ScriptedResponder(), START, " what is it? ", [file], "greedy"))
-    assert len(states) == 6 and {note for _, note in states} == {""}
-    for number, (talk, _) in enumerate(states, start=1):
+    assert len(states) == 7 and {note for _, note in states} == {""}
+    taken = states[0][0]
+    assert len(taken.shown) == 2 and taken.conversation is START.conversation
+    for number, (talk, _) in enumerate(states[1:], start=1):
         words = ["(greedy)", "1", "pictures:", "what", "is", "it?"][:number]
         assert [message["role"] for message in talk.shown] == ["user", "user", "assistant"]
         assert talk.shown[0]["content"] == {"path": file, "alt_text": "cat.png"}
@@ -194,24 +195,10 @@ def test_a_conversation_in_the_browser(server: Server, tmp_path: Path) -> None:
     with browser.open_browser(tmp_path) as page:
         page.open(f"{server.url}/")
 
-        def send(text: str, file: Path | None, until: Callable[[], bool]) -> None:
-            """Sends a message, once the answer before it is there: sooner nothing is sent."""
-            if file:
-                page.choose(f"#{MESSAGE} input[type=file]", file)
-                _wait_for(page, f"#{MESSAGE} [class*=thumbnail-item]", 1)
-            page.write(f"#{MESSAGE} textarea", text)
-
-            def sent() -> bool:
-                if page.run(_WRITTEN) == text and not until():
-                    page.write(f"#{MESSAGE} textarea", ENTER)
-                return until()
-
-            page.wait_for(sent, f"an answer to {text!r}")
-
         def is_answered(count: int) -> bool:
-            return _count(page, f"#{SHOWN} [data-testid=bot]") == count
+            return visitor.num_answers(page) == count
 
-        send("<b>what</b> is it? 1 < 2", tmp_path / "cat.png", lambda: is_answered(1))
+        visitor.send(page, "<b>what</b> is it? 1 < 2", tmp_path / "cat.png", lambda: is_answered(1))
         assert page.run(f"return document.querySelector('#{SHOWN} img').naturalWidth") == 40
         shared = (
             f"return getComputedStyle(document.querySelector('#{SHOWN} [title=Share]')).display"
@@ -220,12 +207,12 @@ def test_a_conversation_in_the_browser(server: Server, tmp_path: Path) -> None:
         # What a person writes is shown as text, not as a part of the page.
         assert "<b>what</b> is it? 1 < 2" in page.text(f"#{SHOWN}")
         page.click(f"#{DECODING} input[value=beam]")
-        send("and now?", None, lambda: is_answered(2))
-        send("this one?", tmp_path / "words.png", lambda: bool(page.run(_NOTE)))
+        visitor.send(page, "and now?", None, lambda: is_answered(2))
+        visitor.send(page, "this one?", tmp_path / "words.png", lambda: bool(page.run(_NOTE)))
         assert "words.png: neither a picture" in page.run(_NOTE)
-        assert page.run(_WRITTEN) == "this one?"
+        assert visitor.written(page) == "this one?"
         page.click(f"#{AFRESH}")
-        _wait_for(page, f"#{SHOWN} [data-testid=bot]", 0)
+        page.wait_for(lambda: is_answered(0), "an empty page")
         # Requests to other servers would be refused by the page's own policy, and logged.
         assert [line for line in page.log() if "words" not in line] == []
     assert server.process.poll() is None
@@ -233,15 +220,6 @@ def test_a_conversation_in_the_browser(server: Server, tmp_path: Path) -> None:
 
 
 _NOTE = f"const e = document.querySelector('#{NOTE} textarea'); return e ? e.value : ''"
-_WRITTEN = f"return document.querySelector('#{MESSAGE} textarea').value"
-
-
-def _count(page: browser.Browser, selector: str) -> int:
-    return int(page.run("return document.querySelectorAll(arguments[0]).length", selector))
-
-
-def _wait_for(page: browser.Browser, selector: str, count: int) -> None:
-    page.wait_for(lambda: _count(page, selector) == count, f"{count} of {selector}")
 
 
 @needs_gradio

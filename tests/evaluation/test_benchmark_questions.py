@@ -21,7 +21,7 @@ from flamingo_jax.data.ops.decode import decode
 from flamingo_jax.evaluation.answering import Answerer, FewShotModel
 from flamingo_jax.evaluation.benchmark_answers import shape_of
 from flamingo_jax.evaluation.benchmark_questions import Asked, Batch, Questions, Way
-from flamingo_jax.evaluation.benchmark_task import TASKS
+from flamingo_jax.evaluation.benchmark_task import TASKS, shots_to_ask
 from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
 from flamingo_jax.evaluation.benchmarks.clip_files import END_SECONDS, START_SECONDS
 from flamingo_jax.evaluation.pictures import PictureEncoder
@@ -110,7 +110,7 @@ def shape(name: str) -> Shape:
     return Shape(1536 if name == "visdial" else 256, NUM_PICTURES)
 
 
-WAYS = [(name, shots) for name in TASKS for shots in (0, SHOTS) if shots <= TASKS[name].most_shots]
+WAYS = [(name, shots) for name in TASKS for shots in shots_to_ask(name, (0, SHOTS))[0]]
 
 
 def altered(batch: Batch, place: int) -> tuple[list[Prompt], np.ndarray]:

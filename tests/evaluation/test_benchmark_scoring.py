@@ -26,7 +26,7 @@ def origin(task: str, count: int, **changes: Any) -> Origin:
     fields: dict[str, Any] = {
         "task": task, "split": "test", "shots": 0, "selection": "none", "images": "real",
         "seed": 0, "config_hash": "abc", "checkpoint": "flamingo/1/def", "num_queries": count,
-        "protocol": dataclasses.asdict(TASKS[task]),
+        "protocol": TASKS[task].protocol,
     }  # fmt: skip
     return Origin(**(fields | changes))
 

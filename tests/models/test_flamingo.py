@@ -137,9 +137,8 @@ def test_cached_decoding_equals_the_full_forward_pass(opened: Opened) -> None:
     for step in range(5):
         np.testing.assert_allclose(logits, full[rows, lengths + step - 1], atol=1e-5)
         token = text[rows, lengths + step]
-        logits, answers = go_on(
-            params, token[:, None], tiny.next_place(2, step, 5), cache, answers
-        )
+        place = tiny.next_place(2, step, 5)
+        logits, answers = go_on(params, token[:, None], place, cache, answers)
         logits = logits[:, 0]
 
 
@@ -185,9 +184,9 @@ def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:
     )
     cross = hk.without_apply_rng(
         hk.transform(
-            lambda x, mask, media: CrossAttention(
-                config.cross_attention, name="cross_attention"
-            )(x, mask, media)[0]
+            lambda x, mask, media: CrossAttention(config.cross_attention, name="cross_attention")(
+                x, mask, media
+            )[0]
         )
     )
 
