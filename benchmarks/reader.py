@@ -179,7 +179,12 @@ def main() -> None:
     parser.add_argument("--peer-python", type=Path, default=None, help="the peers' interpreter")
     parser.add_argument("--pictures", type=int, default=2000, help="files that are written")
     parser.add_argument("--rounds", type=int, default=7, help="how often each is timed")
-    parser.add_argument("--batches", type=int, default=12, help="batches that are timed at once")
+    parser.add_argument(
+        "--batches",
+        type=int,
+        default=40,
+        help="batches that are timed at once; many, so that what peers kept ready meanwhile counts little",
+    )
     arguments = parser.parse_args()
     try:
         print(run(arguments))

