@@ -183,7 +183,7 @@ def main() -> None:
         "--batches",
         type=int,
         default=40,
-        help="batches that are timed at once; many, so that what peers kept ready meanwhile counts little",
+        help="batches that are timed at once; what was ready before counts little among many",
     )
     arguments = parser.parse_args()
     try:

@@ -59,7 +59,7 @@ class Reading:
 
     @property
     def num_in_making(self) -> int:
-        """Examples that are begun: one that takes long holds up those behind it, not the threads."""
+        """Examples that are begun: a slow one holds up those behind it, but not the threads."""
         return self.num_threads if self.num_threads == 1 else 2 * self.num_threads
 
 
