@@ -57,7 +57,7 @@ def batches(
 ) -> Iterator[tuple[Batch, int]]:
     """Iterates over the batches of a dataset, without end.
 
-    Memory: one batch in making and `num_threads` examples, encoded and decoded.
+    Memory: one batch in making, one made, and twice `num_threads` examples, encoded and decoded.
 
     Args:
         dataset: the dataset's config.
