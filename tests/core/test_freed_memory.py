@@ -38,6 +38,21 @@ def test_freed_pieces_leave_the_process() -> None:
     library.free(pieces[-1])
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freed_memory, "_malloc_trim", lambda: None)
+def test_all_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_bytes: list[int] = []
+
+    def trim(num_bytes: int) -> int:
+        kept_bytes.append(num_bytes)
+        return 1
+
+    monkeypatch.setattr(freed_memory, "_malloc_trim", lambda: trim)
     freed_memory.give_back_freed_memory()
+    assert kept_bytes == [0]
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed_memory._malloc_trim.cache_clear()
+    monkeypatch.setattr(freed_memory.sys, "platform", "darwin")
+    assert freed_memory._malloc_trim() is None
+    freed_memory.give_back_freed_memory()
+    freed_memory._malloc_trim.cache_clear()

@@ -184,12 +184,17 @@ def _in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
             raise
 
 
+def cache_folder() -> str:
+    """Where indexes lie if the config names no folder for them."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "flamingo_jax")
+
+
 def _index_folder(index_dir: str) -> str:
     if index_dir.startswith("gs://"):
         return index_dir
     if not index_dir:
-        cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        index_dir = os.path.join(cache, "flamingo_jax", "indexes")
+        index_dir = os.path.join(cache_folder(), "indexes")
     try:
         return str(prepare_folder(index_dir))
     except UserError as error:

@@ -5,18 +5,16 @@ See `docs/data/video.md`. A source hands on whole files; `ops/decode_video.py` t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flamingo_jax.config import DatasetConfig
-from flamingo_jax.data import files, image_store
+from flamingo_jax.data import files
 from flamingo_jax.data.bad_samples import BadSample, Reason
-from flamingo_jax.data.image_store import ImageStore
-from flamingo_jax.data.indexes.lines import LineIndex, open_line_index
 from flamingo_jax.data.indexes.tar import TarIndex, open_tar_index
 from flamingo_jax.data.media import EncodedVideo
 from flamingo_jax.data.sources import json_records
+from flamingo_jax.data.sources.media_lines import MediaLines, open_media_lines
 from flamingo_jax.data.sources.pair import text_of
 from flamingo_jax.data.sources.source import Content, RawExample, Source
 
@@ -38,21 +36,9 @@ def json_lines(dataset: DatasetConfig) -> Source:
     Raises:
         UserError: no text files, no lines, or no folder of clips.
     """
-    field, options = f"config.data[{dataset.name}]", dataset.options
-    paths = files.expand(dataset.paths, dataset.data_dir, f"{field}.paths")
-    index = open_line_index(paths, options.index_dir, f"{field}.paths")
-    problems = index.problems
-    if options.images:
-        store = image_store.open_image_store(
-            options.images, dataset.data_dir, options.index_dir, f"{field}.options.images"
-        )
-        problems += store.problems
-        stores = dict.fromkeys(map(os.path.dirname, paths), store)
-    else:
-        folders = set(map(os.path.dirname, paths))
-        stores = {folder: image_store.folder_store(folder or ".") for folder in folders}
+    lines = open_media_lines(dataset)
     return _source(
-        dataset, lambda n: _read_line(index, stores, dataset, n), index.num_lines, problems
+        dataset, lambda n: _read_line(lines, dataset, n), lines.index.num_lines, lines.problems
     )
 
 
@@ -84,16 +70,14 @@ def _source(
     )
 
 
-def _read_line(
-    index: LineIndex, stores: Mapping[str, ImageStore], dataset: DatasetConfig, n: int
-) -> RawExample:
-    place = index.name(n)
-    record = json_records.parse_object(index.read(n), place)
+def _read_line(lines: MediaLines, dataset: DatasetConfig, n: int) -> RawExample:
+    place = lines.index.name(n)
+    record = json_records.parse_object(lines.index.read(n), place)
     text_field = dataset.options.text_field
     if text_field not in record:
         raise BadSample(Reason.MISSING_TEXT, place, f"no {text_field!r}")
     name = _clip_name(record, dataset.options.image_field, place)
-    data = stores[os.path.dirname(index.path(n))].read(name, place)
+    data = lines.store(n).read(name, place)
     if data is None:
         raise BadSample(Reason.MISSING_MEDIA, place, f"there is no file {name!r}")
     return RawExample(

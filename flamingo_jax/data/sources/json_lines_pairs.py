@@ -7,16 +7,13 @@ See `docs/data/pairs.md`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from flamingo_jax.config import DatasetConfig
-from flamingo_jax.data import files, image_store
 from flamingo_jax.data.bad_samples import BadSample, Reason
-from flamingo_jax.data.image_store import ImageStore
-from flamingo_jax.data.indexes.lines import LineIndex, open_line_index
 from flamingo_jax.data.sources import json_records
+from flamingo_jax.data.sources.media_lines import MediaLines, open_media_lines
 from flamingo_jax.data.sources.pair import encoded_image, pair_source, text_of
 from flamingo_jax.data.sources.source import RawExample, Source
 
@@ -27,37 +24,22 @@ def source(dataset: DatasetConfig) -> Source:
     Raises:
         UserError: no file, no line, or no place with pictures.
     """
-    field, options = f"config.data[{dataset.name}]", dataset.options
-    paths = files.expand(dataset.paths, dataset.data_dir, f"{field}.paths")
-    index = open_line_index(paths, options.index_dir, f"{field}.paths")
-    problems = index.problems
-    folders = {os.path.dirname(path) for path in paths}
-    if options.images:
-        store = image_store.open_image_store(
-            options.images, dataset.data_dir, options.index_dir, f"{field}.options.images"
-        )
-        problems += store.problems
-        stores = dict.fromkeys(folders, store)
-    else:
-        stores = {folder: image_store.folder_store(folder or ".") for folder in folders}
+    lines, options = open_media_lines(dataset), dataset.options
 
     def read(n: int) -> RawExample:
-        return _read(index, n, stores, options.image_field, options.text_field)
+        return _read(lines, n, options.image_field, options.text_field)
 
-    return pair_source(dataset, read, index.num_lines, problems)
+    return pair_source(dataset, read, lines.index.num_lines, lines.problems)
 
 
-def _read(
-    index: LineIndex, n: int, stores: Mapping[str, ImageStore], image_field: str, text_field: str
-) -> RawExample:
-    name = index.name(n)
-    record = json_records.parse_object(index.read(n), name)
+def _read(lines: MediaLines, n: int, image_field: str, text_field: str) -> RawExample:
+    name = lines.index.name(n)
+    record = json_records.parse_object(lines.index.read(n), name)
     file_name = _value(record, image_field, Reason.MISSING_MEDIA, "image_field", name)
     text = _value(record, text_field, Reason.MISSING_TEXT, "text_field", name)
-    images = stores[os.path.dirname(index.path(n))]
     return RawExample(
         chunks=("", text_of(text, name)),
-        media=(encoded_image(images, file_name, name),),
+        media=(encoded_image(lines.store(n), file_name, name),),
         text_in_images=json_records.text_in_images(record, name),
     )
 

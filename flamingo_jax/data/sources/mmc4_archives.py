@@ -18,6 +18,7 @@ from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.files import prepare_folder
 from flamingo_jax.data import files
 from flamingo_jax.data.bad_samples import BadSample, Reason
+from flamingo_jax.data.indexes.file_indexes import cache_folder
 from flamingo_jax.data.indexes.progress import Progress
 
 MAX_UNPACKED_BYTES = 4 * 2**30
@@ -94,8 +95,7 @@ def _target(path: str, state: files.FileState, index_dir: str) -> str:
     """Where a zip is unpacked to: a folder of its own, which a changed zip does not share."""
     key = f"{path}\n{state.num_bytes}\n{state.modified}"
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = index_dir or os.path.join(cache, "flamingo_jax")
+    folder = index_dir or cache_folder()
     stem = os.path.basename(path).removesuffix(".zip").removesuffix(_LINES_SUFFIX)
     return files.join(folder, f"{_FOLDER}/{digest}/{stem}{_LINES_SUFFIX}")
 
