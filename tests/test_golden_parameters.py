@@ -67,9 +67,9 @@ def test_parameters_are_those_of_the_golden_list(stage: str) -> None:
     golden = json.loads((GOLDEN / f"{stage}.json").read_text(encoding="utf-8"))
     lines = differences(golden, parameters(stage))
     assert not lines, (
-        f"the parameters of stage {stage} are not those of tests/golden/{stage}.json, and"
-        " saved runs will not load:\n  " + "\n  ".join(lines) + "\nIf that is meant, write the lists anew with"
-        f" `{REWRITE}` and commit them."
+        f"the parameters of stage {stage} are not those of tests/golden/{stage}.json, and saved"
+        " runs will not load:\n  " + "\n  ".join(lines) + "\nIf that is meant, write the lists"
+        f" anew with `{REWRITE}` and commit them."
     )
 
 
