@@ -13,7 +13,6 @@ from typing import Any
 
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import files
-from flamingo_jax.data.media import EncodedImage, EncodedVideo
 from flamingo_jax.evaluation.benchmarks.media_folders import (
     MediaFolder,
     MediaFolders,
@@ -159,13 +158,9 @@ class BenchmarkFolder:
         self,
         *folders: MediaFolder,
         other_names: Callable[[str], Sequence[str]] = no_other_names,
-    ) -> MediaFolders[EncodedImage]:
+    ) -> MediaFolders:
         """The pictures of media folders, by names such as `train2014/COCO_train2014_1.jpg`."""
-        return MediaFolders(self.origin.name, folders, EncodedImage, other_names)
-
-    def clips(self, *folders: MediaFolder) -> MediaFolders[EncodedVideo]:
-        """The clips of media folders, by names such as `clips/video7.mp4`."""
-        return MediaFolders(self.origin.name, folders, EncodedVideo, no_other_names)
+        return MediaFolders(self.origin.name, folders, other_names)
 
 
 def _parse(text: str, place: str, reduce: Reduce | None) -> Any:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
 
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import files
 from flamingo_jax.data.bad_samples import BadSample
 from flamingo_jax.data.image_store import TAR_SUFFIX, ImageStore, folder_store, open_image_store
-from flamingo_jax.data.media import EncodedImage, EncodedVideo
-
-Medium = TypeVar("Medium", EncodedImage, EncodedVideo)
+from flamingo_jax.data.media import EncodedImage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,14 +71,13 @@ def no_other_names(name: str) -> Sequence[str]:
     return ()
 
 
-class MediaFolders(Generic[Medium]):
-    """Media of several folders, by the name of the folder and that of the file."""
+class MediaFolders:
+    """Pictures of several folders, by the name of the folder and that of the file."""
 
     def __init__(
         self,
         benchmark: str,
         folders: Iterable[MediaFolder],
-        kind: type[Medium],
         other_names: Callable[[str], Sequence[str]] = no_other_names,
     ) -> None:
         """Reads nothing yet.
@@ -89,16 +85,14 @@ class MediaFolders(Generic[Medium]):
         Args:
           benchmark: its name, for messages.
           folders: where the files lie.
-          kind: what they are.
           other_names: under which names to look where there is no file of the first name.
         """
         self._benchmark = benchmark
         self._folders = {folder.name: folder for folder in folders}
-        self._kind: type[Medium] = kind
         self._other_names = other_names
 
-    def read(self, name: str) -> Medium:
-        """The file of a picture or clip.
+    def read(self, name: str) -> EncodedImage:
+        """The file of a picture.
 
         Raises:
           UserError: it is missing, empty, or its name is not safe. A score is a mean over all
@@ -111,7 +105,7 @@ class MediaFolders(Generic[Medium]):
                 continue
             if not data:
                 raise UserError(f"{self._benchmark}: the file {self._place(candidate)!r} is empty")
-            return self._kind(data=data, name=f"{self._benchmark}: {candidate}")
+            return EncodedImage(data=data, name=f"{self._benchmark}: {candidate}")
         places = " or ".join(repr(self._place(candidate)) for candidate in names)
         raise UserError(f"{self._benchmark}: there is no file {places}, which its annotations name")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 
-from flamingo_jax.data.media import EncodedImage
 from flamingo_jax.evaluation.benchmarks import sampling, vqa_format
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item
 from flamingo_jax.evaluation.benchmarks.benchmark_folder import BenchmarkFolder, Origin
@@ -122,7 +121,7 @@ def _benchmark(
     support: tuple[Item, ...],
     query_subset: str,
 ) -> Benchmark:
-    def pictures(subset: str) -> MediaFolders[EncodedImage]:
+    def pictures(subset: str) -> MediaFolders:
         return here.pictures(here.media_folder(subset, shared_with="coco"))
 
     return Benchmark(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.data.media import EncodedImage, EncodedVideo
+from flamingo_jax.data.media import EncodedImage
 from flamingo_jax.evaluation.benchmarks.benchmark_folder import BenchmarkFolder, Origin
 
 ORIGIN = Origin(name="walls", where="https://walls.example", layout="walls.json, pictures/")
@@ -48,8 +48,6 @@ def test_a_file_is_read_by_the_names_of_folder_and_file(tmp_path: Path) -> None:
     assert isinstance(found, EncodedImage) and found.data == b"one"
     assert found.name == "walls: pictures/a b.png"
     assert pictures.read("more/sub/a.png").data == b"two"
-    clip = here.clips(here.media_folder("more")).read("more/sub/a.png")
-    assert isinstance(clip, EncodedVideo) and clip.data == b"two"
 
 
 def test_shards_take_the_place_of_a_folder(tmp_path: Path) -> None:
