@@ -1,6 +1,7 @@
 """Times our few-shot answers beside those of Hugging Face's IDEFICS, on CPU in float32.
 
-    python -m benchmarks.decoding --torch-python=PATH [--size=M] [--rounds=5] [--plot=FILE.png]
+    python -m benchmarks.decoding --torch-python=PATH [--size=M] [--shots 0 4 32] [--rounds=5]
+        [--plot=FILE.png]
 
 PATH is a Python with torch, transformers and numpy, see `benchmarks.train_step`. Both are processes
 that stay alive and take turns on the same prompts: 20 tokens a shot, one picture a shot and one for
@@ -76,11 +77,11 @@ class Measured:
 Table = Mapping[tuple[Work, str], Measured]
 
 
-def works(ranking_shots: int, *, plot: bool) -> dict[Work, tuple[str, ...]]:
+def works(shots: Sequence[int], ranking_shots: int, *, plot: bool) -> dict[Work, tuple[str, ...]]:
     """What is timed, and by whom."""
     both = (OURS, IDEFICS)
     wanted: dict[Work, tuple[str, ...]] = {
-        Work(method, shots): both for method in METHODS for shots in SHOTS
+        Work(method, number): both for method in METHODS for number in shots
     }
     if plot:
         wanted |= {Work(method, s): (OURS,) for method in METHODS for s in SHOTS_OF_THE_PLOT}
@@ -115,7 +116,8 @@ def measure(
             log = folder / f"{len(processes)}.log"
             processes[name] = LiveProcess(command, environment | common, log)
             stack.callback(processes[name].close)
-        for work, names in works(arguments.ranking_shots, plot=arguments.plot is not None).items():
+        wanted = works(arguments.shots, arguments.ranking_shots, plot=arguments.plot is not None)
+        for work, names in wanted.items():
             print(f"{work.order} ...", file=sys.stderr, flush=True)
             answers = [
                 {name: processes[name].order(work.order) for name in names}
@@ -229,6 +231,8 @@ def run(arguments: argparse.Namespace) -> str:
         if getattr(arguments, name) < least:
             flag = name.replace("_", "-")
             raise UserError(f"--{flag} is {getattr(arguments, name)}: expected at least {least}")
+    if min(*arguments.shots, arguments.ranking_shots) < 0:
+        raise UserError("--shots and --ranking-shots: expected numbers from 0 on")
     if arguments.torch_python is None or not os.access(arguments.torch_python, os.X_OK):
         raise UserError(
             f"--torch-python is {arguments.torch_python}: expected a Python with torch 2.13.0 and"
@@ -259,6 +263,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each work is timed")
     parser.add_argument("--threads", type=int, default=sizes.THREADS, help="of each competitor")
     parser.add_argument("--batch", type=int, default=4, help="prompts answered together")
+    parser.add_argument(
+        "--shots", type=int, nargs="+", default=SHOTS, help="of the answers, one or more numbers"
+    )
     parser.add_argument("--new-tokens", type=int, default=20, help="of every answer")
     parser.add_argument("--ranking-shots", type=int, default=16, help="shots of the ranking")
     parser.add_argument("--stock-torch", action="store_true", help="leave MKL's vendor check on")

@@ -6,7 +6,6 @@ CPU.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable
 
@@ -32,7 +31,7 @@ class Decoder:
     def __init__(self, size: Size, batch: int, new_tokens: int) -> None:
         """Makes the parameters."""
         self.size, self.batch, self.new_tokens = size, batch, new_tokens
-        config = dataclasses.replace(ours.model_config(size), unroll=1)
+        config = ours.model_config(size)
         self.functions = build.build_flamingo(config)
         self.params = ours.parameters(size)
         self.apart = self.functions.layers_apart(self.params)

@@ -55,7 +55,7 @@ def get_config(stage: str = "flamingo") -> ConfigDict:
             "embedding_width": 0,
             "precision": {"compute": "float32", "frozen": "float32"},
             "remat": "none",
-            "unroll": 4,
+            "layers_apart": True,
             **_language_side(),
             "optimizer": _optimizer(),
             "mesh": {

@@ -79,7 +79,7 @@ def get_config(vision_encoder: str = "") -> ConfigDict:
         "cross_attention": None,
         "precision": {"compute": "bfloat16", "frozen": "bfloat16"},
         "remat": "none",
-        "unroll": 1,
+        "layers_apart": False,
         "optimizer": full_size.optimizer(
             learning_rate=1e-3,
             schedule="linear",

@@ -111,7 +111,7 @@ def flamingo(
         "cross_attention": cross_attention(every=every),
         "precision": {"compute": "bfloat16", "frozen": "bfloat16"},
         "remat": "layer",
-        "unroll": 1,
+        "layers_apart": False,
         "optimizer": optimizer(
             learning_rate=1e-4,
             warmup_steps=5000,

@@ -95,7 +95,7 @@ def get_config(size: str = "") -> ConfigDict:
             "cross_attention": None,
             "precision": {"compute": "bfloat16", "frozen": "bfloat16"},
             "remat": "layer",
-            "unroll": 1,
+            "layers_apart": False,
             "optimizer": full_size.optimizer(
                 learning_rate=recipe["learning_rate"],
                 schedule="linear",

@@ -271,7 +271,7 @@ def _model(**parts: Any) -> dict[str, Any]:
         "cross_attention": None,
         "precision": {"compute": "float32", "frozen": "float32"},
         "remat": "none",
-        "unroll": 1,
+        "layers_apart": False,
     } | parts
 
 

@@ -44,7 +44,8 @@ class BenchmarkEvaluationConfig:
       num_support: examples that shots are chosen from; 0: all that the benchmark's reader gives,
         2,048 or 32 of each class.
       controls: which of "zeroed" and "swapped" are asked beside the real pictures.
-      num_control_queries: queries of each control; 0: as many as `num_queries`.
+      num_control_queries: queries of each control, and of the loss and attention that are measured
+        beside them; 0: as many as `num_queries`.
       ensemble: orders of the shots that the log-likelihood of closed answers is averaged over; 1
         is the order of their choice.
       mean_log_likelihood: ranks closed answers by log-likelihood per token, not by the sum.
@@ -52,6 +53,9 @@ class BenchmarkEvaluationConfig:
       length_penalty: exponent of the beam's length normalisation; 0 is the plain sum.
       max_decode_length: tokens of an open answer at most, `<EOC>` included; 0: as the benchmark's
         row says.
+      max_prompt_length: tokens of a prompt at most; where a number of shots makes longer ones, the
+        benchmark is not asked with so many. The default is what the paper's language models are
+        trained with. 0: no limit.
       num_frames: frames of a clip; 0: as the benchmark's row says.
       wordnet: folder of WordNet 3.0, which NExT-QA's measure needs.
       stop_words: file of the words that NExT-QA's measure leaves out, one a line; empty: none.
@@ -79,6 +83,7 @@ class BenchmarkEvaluationConfig:
     beam_width: int = 3
     length_penalty: float = 0.0
     max_decode_length: int = 0
+    max_prompt_length: int = 2048
     num_frames: int = 0
     wordnet: str = ""
     stop_words: str = ""
@@ -95,7 +100,9 @@ class BenchmarkEvaluationConfig:
             check(len(set(value)) == len(value), name, value, "each once")
         for name in ("seeds", "ensemble", "beam_width", "batch_size", "reader_threads"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("first_seed", "num_support", "max_decode_length", "num_frames"):
+        for name in (
+            "first_seed", "num_support", "max_decode_length", "max_prompt_length", "num_frames",
+        ):  # fmt: skip
             check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         # The error of a mean, and the control that swaps pictures, need two queries.
         for name in ("num_queries", "num_control_queries"):
@@ -116,8 +123,8 @@ class BenchmarkEvaluationConfig:
 # What changes no answer: which answers are asked for, where the files lie, and how the work is cut.
 _OF_THE_RUN = (
     "tasks", "data_dir", "shots", "selections", "first_seed", "seeds", "num_queries", "controls",
-    "num_control_queries", "wordnet", "stop_words", "batch_size", "reader_threads", "rescore",
-    "mesh",
+    "num_control_queries", "max_prompt_length", "wordnet", "stop_words", "batch_size",
+    "reader_threads", "rescore", "mesh",
 )  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def _benchmarks(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
         model = _few_shot_model(stages.load_stage(workdir, _FLAMINGO, mesh), mesh)
     folder = prepare_folder(workdir)
     if two_tower is not None:
-        _evaluate_two_tower(config, two_tower_tasks, two_tower, mesh, folder / _RESULTS)
+        _evaluate_two_tower(config, two_tower_tasks, two_tower, mesh, folder)
     if model is not None:
         benchmark_runner.evaluate(config, benchmarks, model, folder, folder / _RESULTS)
     print(f"evaluated in {time.monotonic() - start:.0f}s")
@@ -125,11 +125,12 @@ def _evaluate_two_tower(
     tasks: Sequence[OpenedTask],
     trained: Trained,
     mesh: Mesh,
-    results_path: Path,
+    folder: Path,
 ) -> None:
     """Measures the contrastive model; a line of results for each number."""
     from flamingo_jax.config_evaluation import evaluation_hash
-    from flamingo_jax.evaluation import results
+    from flamingo_jax.evaluation import results, two_tower_scoring
+    from flamingo_jax.evaluation.benchmark_scoring import PREDICTIONS
     from flamingo_jax.evaluation.two_tower_files import evaluate_two_tower_files
 
     vision_encoder = trained.config.model.vision_encoder
@@ -137,29 +138,30 @@ def _evaluate_two_tower(
     for result in evaluate_two_tower_files(
         tasks,
         _two_tower_model(trained, mesh),
+        folder=folder / PREDICTIONS,
         image_size=vision_encoder.image_size,
         config_hash=evaluation_hash(config),
         num_frames=config.num_frames,
         reader_threads=config.reader_threads,
     ):
-        results.append(results_path, result)
-        print(
-            f"{result.task}, {result.images} pictures: {result.metric} {result.value:.2f}"
-            f" ± {result.stderr:.2f} (n = {result.n})",
-            flush=True,
-        )
+        results.append(folder / _RESULTS, result)
+        print(two_tower_scoring.told(result), flush=True)
 
 
 def _rescore(config: BenchmarkEvaluationConfig, workdir: Path) -> int:
     """Computes the numbers anew from the predictions; loads no JAX."""
     from flamingo_jax.core.files import prepare_folder
-    from flamingo_jax.evaluation import benchmark_scoring
+    from flamingo_jax.evaluation import benchmark_scoring, two_tower_scoring, two_tower_tasks
 
     folder = prepare_folder(workdir)
-    lines = benchmark_scoring.rescore(
-        config, folder / benchmark_scoring.PREDICTIONS, folder / _RESULTS
-    )
-    print("\n".join(lines))
+    is_two_tower = {name in two_tower_tasks.TASKS for name in config.tasks}
+    for scoring, is_meant in (
+        (benchmark_scoring.rescore, False in is_two_tower),
+        (two_tower_scoring.rescore, True in is_two_tower),
+    ):
+        if is_meant:
+            lines = scoring(config, folder / benchmark_scoring.PREDICTIONS, folder / _RESULTS)
+            print("\n".join(lines))
     _tell_benchmark_results(folder)
     return 0
 

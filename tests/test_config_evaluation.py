@@ -56,6 +56,7 @@ def test_lists_are_texts_with_commas() -> None:
         ({"num_queries": 1}, "config.num_queries is 1: expected 0"),
         ({"seeds": 0}, "config.seeds is 0: expected at least 1"),
         ({"batch_size": 0}, "config.batch_size is 0"),
+        ({"max_prompt_length": -1}, "config.max_prompt_length is -1: expected at least 0"),
     ],
 )
 def test_what_cannot_be_is_named(changes: dict[str, Any], said: str) -> None:
@@ -68,6 +69,7 @@ def test_what_cannot_be_is_named(changes: dict[str, Any], said: str) -> None:
     [
         ("tasks", ("coco",), False),
         ("num_queries", 100, False),
+        ("max_prompt_length", 4096, False),
         ("seeds", 3, False),
         ("data_dir", "elsewhere", False),
         ("batch_size", 64, False),
@@ -93,9 +95,6 @@ def test_the_hash_names_what_answers_depend_on(
 
 def test_benchmarks_that_take_fewer_shots_say_so() -> None:
     assert shots_to_ask("coco", (0, 4, 32)) == ((0, 4, 32), "")
-    asked, note = shots_to_ask("visdial", (0, 4, 16, 32))
-    assert asked == (0, 4, 16)
-    assert note.startswith("visdial: 16 shots instead of 32: dialogs are long")
     asked, note = shots_to_ask("rareact", (4, 32))
     assert asked == (0,)
     assert note.startswith("rareact: 0 shots instead of 4, 32: it has no training set")

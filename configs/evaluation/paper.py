@@ -44,6 +44,7 @@ def get_config() -> ConfigDict:
             "beam_width": 3,
             "length_penalty": 0.0,
             "max_decode_length": 0,
+            "max_prompt_length": 2048,
             "num_frames": 0,
             "wordnet": "/usr/share/wordnet",
             "stop_words": "",

@@ -14,6 +14,7 @@ MAY_DIFFER = (
     "checkpoint",
     "mesh",
     "model.remat",
+    "model.layers_apart",
     "model.vision_encoder.images_at_once",
     "evaluation",
     "data_dir",

@@ -18,6 +18,7 @@ from flamingo_jax.evaluation.decoding import make_beam_search
 from flamingo_jax.evaluation.pictures import fill_up
 from flamingo_jax.evaluation.prompts import Prompt, Shape, pad_batch
 from flamingo_jax.evaluation.ranking import make_ranking
+from flamingo_jax.models.attention_masses import AttentionMasses
 from flamingo_jax.models.build import FlamingoFunctions, Params
 from flamingo_jax.models.cache import PromptCache
 from flamingo_jax.sharding.rules import to_global
@@ -85,6 +86,16 @@ class Answerer:
         )
         self._rank = jax.jit(make_ranking(functions))
 
+        def watch(
+            params: Params, batch: dict[str, jax.Array], cache: PromptCache
+        ) -> AttentionMasses:
+            num_media = batch["latents"].shape[1]
+            return functions.attention_masses(
+                params, batch["text"], batch["media_index"], cache, num_media
+            )
+
+        self._watch = jax.jit(watch)
+
     def generate(
         self, prompts: Sequence[Prompt], latents_NRD: np.ndarray, shape: Shape
     ) -> list[str]:
@@ -142,6 +153,24 @@ class Answerer:
         if len(candidates) != len(prompts):
             raise ValueError(f"{len(candidates)} lists of candidates for {len(prompts)} prompts")
         return self._rank_tries(prompts, latents_NRD, shape, candidates, mean=mean)
+
+    def attention(
+        self, prompts: Sequence[Prompt], latents_NRD: np.ndarray, shape: Shape
+    ) -> AttentionMasses:
+        """How the first tokens of answers are predicted: attention by picture of each prompt.
+
+        Returns:
+            Arrays on the host; pictures up to `shape.num_pictures`, prompts that have fewer do not
+            attend to those behind.
+        """
+
+        def watch(batch: dict[str, jax.Array], start: int) -> AttentionMasses:
+            del start
+            _, cache = self._prefill(self._params, batch, _ROOM)
+            return self._watch(self._params, batch, cache)
+
+        masses: AttentionMasses = self._in_batches(watch, prompts, latents_NRD, shape)
+        return masses
 
     def _rank_tries(
         self,

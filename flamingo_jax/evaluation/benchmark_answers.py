@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from flamingo_jax.config import EvaluationConfig
 from flamingo_jax.config_evaluation import BenchmarkEvaluationConfig
@@ -14,6 +15,7 @@ from flamingo_jax.evaluation import benchmark_prompts, post_processing
 from flamingo_jax.evaluation.answering import Answerer, FewShotModel
 from flamingo_jax.evaluation.benchmark_questions import Asked, Batch, Questions
 from flamingo_jax.evaluation.benchmark_task import RANK_OWN
+from flamingo_jax.evaluation.grounding_files import Grounding
 from flamingo_jax.evaluation.predictions import Prediction
 from flamingo_jax.evaluation.prompts import Prompt, Shape
 
@@ -41,6 +43,44 @@ class BenchmarkAnswers:
             return self._generate(questions, batch)
         return self._rank(questions, batch)
 
+    def ground(self, batch: Batch, *, is_real: bool) -> Iterator[Grounding]:
+        """What `grounding_files` keeps of a batch, in its order.
+
+        Args:
+          batch: at most `config.batch_size` queries; of an ensemble, the first prompts are asked.
+          is_real: whether the pictures are the queries' own, so that attention is of interest.
+        """
+        answerer = self._answerer(1)
+        prompts = [asked.prompts[0] for asked in batch.asked]
+        references = [asked.item.answers[:1] for asked in batch.asked]
+        told = [number for number, answers in enumerate(references) if answers]
+        losses: list[float | None] = [None] * len(prompts)
+        if told:
+            some = [prompts[number] for number in told]
+            likelihoods = answerer.rank_own(
+                some, batch.latents, shape_of(some), [references[number] for number in told],
+                mean=True,
+            )  # fmt: skip
+            for number, (likelihood,) in zip(told, map(_written, likelihoods), strict=True):
+                losses[number] = -likelihood
+        masses = answerer.attention(prompts, batch.latents, shape_of(prompts)) if is_real else None
+        for row, (asked, loss) in enumerate(zip(batch.asked, losses, strict=True)):
+            line = Grounding(
+                query=asked.item.id, index=asked.index, reference="".join(references[row]),
+                loss=loss,
+            )  # fmt: skip
+            if masses is not None:
+                count = len(prompts[row].pictures)
+                before, *text = _written(masses.text[row, : count + 1])
+                line = dataclasses.replace(
+                    line,
+                    cross_attention=_written(masses.pictures[row, :count]),
+                    cross_attention_change=_written(masses.change[row : row + 1])[0],
+                    self_attention=tuple(text),
+                    self_attention_before=before,
+                )
+            yield line
+
     def _generate(self, questions: Questions, batch: Batch) -> Iterator[Prediction]:
         task = questions.task
         answerer = self._answerer(self._config.max_decode_length or task.max_new_tokens)
@@ -61,8 +101,7 @@ class BenchmarkAnswers:
         candidates = [asked.item.candidates if is_own else shared for asked in batch.asked]
         scores = self._mean_scores(batch, candidates, is_own)
         for asked, texts, scores_C in zip(batch.asked, candidates, scores, strict=True):
-            # In as few digits as tell float32 numbers apart: a thousand classes make long lines.
-            written = tuple(float(str(score)) for score in scores_C.astype(np.float32))
+            written = _written(scores_C)
             best = int(np.argmax(written))
             yield dataclasses.replace(
                 _prediction(questions, asked),
@@ -122,6 +161,11 @@ def shape_of(prompts: Sequence[Prompt]) -> Shape:
     longest = max(len(prompt.text) for prompt in prompts)
     step = max(_SHORTEST, 2 ** (math.ceil(math.log2(longest)) - 3))
     return Shape(-(-longest // step) * step, max(len(prompt.pictures) for prompt in prompts))
+
+
+def _written(values: npt.ArrayLike) -> tuple[float, ...]:
+    """In as few digits as tell float32 numbers apart: a thousand classes make long lines."""
+    return tuple(float(str(value)) for value in np.asarray(values, np.float32))
 
 
 def _prediction(questions: Questions, asked: Asked) -> Prediction:

@@ -163,13 +163,10 @@ class Questions:
     def _ask(self, index: int, way: Way, shown: dict[Shown, int]) -> Asked:
         item = self.queries[index]
         template, support = self.task.template, self.support
-        rows = self._shots(index, way)
-        texts = [benchmark_prompts.shot_text(template, support.items[row]) for row in rows]
-        examples: list[str] = []
-        told = rows
-        if not way.shots and self.task.is_open:
-            told = support.text_examples(item, way.seed)
-            examples = [benchmark_prompts.shot_text(template, support.items[row]) for row in told]
+        told = self.told(index, way)
+        rows = told if way.shots else ()
+        said = [benchmark_prompts.shot_text(template, support.items[row]) for row in told]
+        texts, examples = (said, []) if way.shots else ([], said)
         pictures = self._pictures(index, rows, way)
         numbers = [shown.setdefault(picture, len(shown)) for picture in pictures]
         lead = benchmark_prompts.lead(template, item)
@@ -188,6 +185,12 @@ class Questions:
             index=index, item=item, support=told, orders=orders, prompts=prompts,
             text=_text(examples, [texts[place] for place in orders[0]], lead),
         )  # fmt: skip
+
+    def told(self, index: int, way: Way) -> tuple[int, ...]:
+        """The places of the examples that a query's prompt tells: shots, or texts alone."""
+        if not way.shots and self.task.is_open:
+            return self.support.text_examples(self.queries[index], way.seed)
+        return self._shots(index, way)
 
     def _shots(self, index: int, way: Way) -> tuple[int, ...]:
         if not way.shots:

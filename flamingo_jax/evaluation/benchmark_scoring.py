@@ -13,8 +13,9 @@ import numpy as np
 
 from flamingo_jax.config_evaluation import REAL, BenchmarkEvaluationConfig
 from flamingo_jax.core.errors import UserError
+from flamingo_jax.evaluation import grounding_files, results
 from flamingo_jax.evaluation import predictions as files
-from flamingo_jax.evaluation import results
+from flamingo_jax.evaluation.benchmark_task import TASKS
 from flamingo_jax.evaluation.benchmarks.clip_benchmark import VIDEO
 from flamingo_jax.evaluation.metrics.accuracy import mean_top1_top5, top1
 from flamingo_jax.evaluation.metrics.bootstrap import bootstrap
@@ -222,13 +223,7 @@ def score_file(path: Path, origin: Origin, limit: int, resources: Resources) -> 
     except ValueError as error:
         # Such as memes of one label only, or no positive clip: too few queries for the measure.
         return Scored(result=None, note=f"{metric} is not defined for these queries ({error})")
-    result = Result(
-        task=origin.task, split=origin.split, shots=origin.shots, selection=origin.selection,
-        images=origin.images, seed=origin.seed, metric=score.metric, value=score.value,
-        stderr=score.stderr, n=score.n, config_hash=origin.config_hash,
-        checkpoint=origin.checkpoint,
-    )  # fmt: skip
-    return Scored(result=result)
+    return Scored(result=origin.result(score))
 
 
 def rescore(config: BenchmarkEvaluationConfig, folder: Path, results_path: Path) -> list[str]:
@@ -236,7 +231,7 @@ def rescore(config: BenchmarkEvaluationConfig, folder: Path, results_path: Path)
 
     Args:
       config: which tasks, shots, seeds, selections and controls; how many queries.
-      folder: of the predictions.
+      folder: of the predictions; beside that of `grounding_files`.
       results_path: `results.jsonl`; a number of the same kind is replaced.
 
     Returns:
@@ -256,6 +251,12 @@ def rescore(config: BenchmarkEvaluationConfig, folder: Path, results_path: Path)
         if scored.result is not None:
             results.append(results_path, scored.result)
         lines.append(f"{header.stem}: {told(scored)}")
+    for header in files.headers(folder.with_name(grounding_files.GROUNDING)):
+        origin = files.read_origin(header)
+        if config.controls and _is_meant(config, origin):
+            limit = control_limit(config)
+            said = grounding_files.score_file(files.lines_of(header), origin, limit, results_path)
+            lines.append(f"{header.stem}: {said}")
     if not lines:
         raise UserError(
             f"there are no predictions of {', '.join(config.tasks)} in {str(folder)!r}: evaluate"
@@ -280,7 +281,9 @@ def told(scored: Scored) -> str:
 
 def _is_meant(config: BenchmarkEvaluationConfig, origin: Origin) -> bool:
     return (
-        origin.task in config.tasks
+        # Not those of the contrastive model's tasks, which lie in the same folder.
+        origin.task in TASKS
+        and origin.task in config.tasks
         and origin.images in config.shown
         and config.first_seed <= origin.seed < config.first_seed + config.seeds
     )

@@ -93,8 +93,6 @@ TASKS: Mapping[str, BenchmarkTask] = {
         template="{history} " + _QUESTION,
         decode=RANK_OWN,
         metric="ndcg",
-        most_shots=16,
-        limit="dialogs are long, and more of them do not fit the context of the paper's models",
     ),
     "hateful_memes": BenchmarkTask(
         template='is an image with written: "{question}" on it. Is it hateful? Answer:',

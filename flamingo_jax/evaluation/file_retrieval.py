@@ -12,7 +12,7 @@ import numpy as np
 
 from flamingo_jax.evaluation.benchmarks.benchmark import Item
 from flamingo_jax.evaluation.metrics.bootstrap import bootstrap
-from flamingo_jax.evaluation.metrics.retrieval import hits, num_wrong_ahead
+from flamingo_jax.evaluation.metrics.retrieval import hits
 from flamingo_jax.evaluation.scoring import Score
 
 MOST_CAPTIONS = 5
@@ -20,7 +20,7 @@ MOST_CAPTIONS = 5
 
 CUTOFFS = (1, 5, 10)
 
-_BLOCK = 1 << 24  # similarities held at a time
+IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"
 
 
 def captions(items: Sequence[Item]) -> tuple[list[str], np.ndarray]:
@@ -30,50 +30,30 @@ def captions(items: Sequence[Item]) -> tuple[list[str], np.ndarray]:
     return [text for of_image in texts for text in of_image], image_T
 
 
-def score_retrieval(image_IE: np.ndarray, text_TE: np.ndarray, image_T: np.ndarray) -> list[Score]:
-    """Recall in both directions.
+def score_retrieval(
+    direction: str, num_wrong_ahead_Q: np.ndarray, image_Q: np.ndarray
+) -> list[Score]:
+    """Recall in one direction.
 
-    Wrong candidates win ties, as in `recall_at`; a caption that another picture has word for word
-    is wrong for this one. Standard errors are by bootstrap over pictures, each drawn with all its
-    captions, which are no independent queries.
+    Standard errors are by bootstrap over pictures, each drawn with all its captions, which are no
+    independent queries.
 
     Args:
-      image_IE: embeddings of the pictures, of length 1.
-      text_TE: embeddings of the captions, of length 1.
-      image_T: the place of each caption's picture; every picture has a caption.
+      direction: `IMAGE_TO_TEXT` or `TEXT_TO_IMAGE`.
+      num_wrong_ahead_Q: wrong candidates at least as similar as each query's most similar right
+        one: they win ties, and so does a caption that another picture has word for word.
+      image_Q: the place of the picture that each query is, or is a caption of; every picture has
+        a query.
 
     Returns:
-      `image_to_text_recall_at_1`, `_5`, `_10`, then `text_to_image_recall_at_1`, `_5`, `_10`.
+      `image_to_text_recall_at_1`, `_5`, `_10`, or those of the other direction.
 
     Raises:
-      ValueError: a NaN embedding, a picture without a caption, or fewer than two pictures.
+      ValueError: fewer than two pictures.
     """
-    image_I = np.arange(len(image_IE))
-    directions = (
-        ("image_to_text", image_IE, image_I, text_TE, image_T),
-        ("text_to_image", text_TE, image_T, image_IE, image_I),
-    )
-    scores = []
-    for direction, query_QE, image_Q, candidate_CE, image_C in directions:
-        num_ahead_Q = _num_wrong_ahead(query_QE, image_Q, candidate_CE, image_C)
-        scores += [
-            _score(f"{direction}_recall_at_{k}", hits(k, num_ahead_Q), image_Q) for k in CUTOFFS
-        ]
-    return scores
-
-
-def _num_wrong_ahead(
-    query_QE: np.ndarray, image_Q: np.ndarray, candidate_CE: np.ndarray, image_C: np.ndarray
-) -> np.ndarray:
-    """As `num_wrong_ahead`, some queries at a time: all of COCO's would fill 500 MB."""
-    rows = max(1, _BLOCK // len(candidate_CE))
-    numbers = []
-    for start in range(0, len(query_QE), rows):
-        block = slice(start, start + rows)
-        similarity_BC = query_QE[block] @ candidate_CE.T
-        is_match_BC = image_Q[block, None] == image_C[None, :]
-        numbers.append(num_wrong_ahead(similarity_BC, is_match_BC))
-    return np.concatenate(numbers)
+    return [
+        _score(f"{direction}_recall_at_{k}", hits(k, num_wrong_ahead_Q), image_Q) for k in CUTOFFS
+    ]
 
 
 def _score(metric: str, hits_Q: np.ndarray, image_Q: np.ndarray) -> Score:

@@ -1,16 +1,15 @@
 """Files of predictions: what was asked and answered, one query a line, from which all is scored.
 
 `NAME.jsonl` has the predictions, as they come; `NAME.json` beside it says what they are of
-(benchmark, shots, seed, config, checkpoint, ...). A run that was stopped goes on where it was: an
-unfinished last line is cut off, and only queries without a line are asked.
+(benchmark, shots, seed, config, checkpoint, ...). A run that was stopped goes on where it was, see
+`query_lines`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,9 @@ from flamingo_jax.config_evaluation import REAL
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.files import write_atomic
 from flamingo_jax.evaluation.fewshot import RICES
+from flamingo_jax.evaluation.query_lines import QueryLine, QueryLines, check_fields, read_lines
+from flamingo_jax.evaluation.results import Result
+from flamingo_jax.evaluation.scoring import Score
 
 _LINES, _HEADER = ".jsonl", ".json"
 
@@ -59,14 +61,21 @@ class Origin:
         more += [self.images] if self.images != REAL else []
         return "-".join((self.task, str(self.shots), str(self.seed), *more))
 
+    def result(self, score: Score) -> Result:
+        """The line of results for a number that comes of the predictions."""
+        return Result(
+            task=self.task, split=self.split, shots=self.shots, selection=self.selection,
+            images=self.images, seed=self.seed, metric=score.metric, value=score.value,
+            stderr=score.stderr, n=score.n, config_hash=self.config_hash,
+            checkpoint=self.checkpoint,
+        )  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Prediction(QueryLine):
     """One query's line.
 
     Attributes:
-      query: its id.
-      index: its place in the order in which queries are asked.
       medium: the picture or clip that it was shown.
       support: ids of the shots, or of the text-only examples, in the order of the prompt; of an
         ensemble, as they were chosen.
@@ -82,8 +91,6 @@ class Prediction:
       orders: places of the shots in each prompt of an ensemble; empty where there is one prompt.
     """
 
-    query: str
-    index: int
     medium: str
     support: tuple[str, ...]
     prompt: str
@@ -97,25 +104,8 @@ class Prediction:
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     orders: tuple[tuple[int, ...], ...] = ()
 
-    def to_line(self) -> str:
-        """The prediction as one line of JSON, with its line break.
 
-        Raises:
-          UserError: the model gave a number that is none (NaN).
-        """
-        try:
-            return json.dumps(dataclasses.asdict(self), allow_nan=False) + "\n"
-        except ValueError:
-            raise UserError(
-                f"the model's log-likelihoods for query {self.query!r} are not finite: its"
-                " parameters or its precision are broken"
-            ) from None
-
-
-_FIELDS = {field.name for field in dataclasses.fields(Prediction)}
-
-
-class PredictionFile:
+class PredictionFile(QueryLines[Prediction]):
     """The predictions of one number of shots and one seed of a benchmark."""
 
     def __init__(self, folder: Path, origin: Origin) -> None:
@@ -129,42 +119,35 @@ class PredictionFile:
           UserError: there is such a file of other answers (another config, checkpoint, ...), or it
             is damaged.
         """
-        self.path = folder / f"{origin.name}{_LINES}"
+        super().__init__(claim(folder, origin, origin.name), read_predictions)
         self.origin = origin
-        header = folder / f"{origin.name}{_HEADER}"
-        folder.mkdir(parents=True, exist_ok=True)
-        if header.exists():
-            _check_same(read_origin(header), origin, self.path)
-        elif self.path.exists():
-            raise UserError(f"{self.path} has no {header.name} beside it: move it away")
-        else:
-            # First, so that there are never predictions of which it is not known what they are of.
-            write_atomic(header, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
-            self.path.touch()
-        _cut_off_unfinished_line(self.path)
-        self._answered = {prediction.query for prediction in read_predictions(self.path)}
 
-    @property
-    def answered(self) -> frozenset[str]:
-        """The ids of the queries that have a line."""
-        return frozenset(self._answered)
 
-    def append(self, predictions: Iterable[Prediction]) -> None:
-        """Adds lines, each of which is in the file when the next one is begun.
+def claim(folder: Path, origin: Origin, name: str) -> Path:
+    """Says in a header what the predictions beside it are of, if they are there or not.
 
-        Queries that have a line are passed over.
+    Args:
+      folder: of all files of predictions; it is made if it is missing.
+      origin: what the predictions are to be of.
+      name: of the file, without ending.
 
-        Raises:
-          UserError: see `Prediction.to_line`.
-        """
-        with self.path.open("ab") as file:
-            for prediction in predictions:
-                if prediction.query in self._answered:
-                    continue
-                file.write(prediction.to_line().encode())
-                file.flush()
-                self._answered.add(prediction.query)
-            os.fsync(file.fileno())
+    Returns:
+      The file of the predictions.
+
+    Raises:
+      UserError: there are predictions of something else (another config, checkpoint, ...), or
+        without a header.
+    """
+    path, header = folder / f"{name}{_LINES}", folder / f"{name}{_HEADER}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if header.exists():
+        _check_same(read_origin(header), origin, path)
+    elif path.exists():
+        raise UserError(f"{path} has no {header.name} beside it: move it away")
+    else:
+        # First, so that there are never predictions of which it is not known what they are of.
+        write_atomic(header, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
+    return path
 
 
 def read_origin(header: Path) -> Origin:
@@ -189,19 +172,7 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
     Raises:
       UserError: a finished line is no prediction, or a query has two.
     """
-    seen: set[str] = set()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                prediction = _parse(line)
-            except (ValueError, TypeError, AttributeError) as error:
-                raise UserError(f"{path} line {number} is no prediction ({error})") from None
-            if prediction.query in seen:
-                raise UserError(f"{path} line {number}: query {prediction.query!r} has two lines")
-            seen.add(prediction.query)
-            yield prediction
+    return read_lines(path, _parse, "prediction")
 
 
 def headers(folder: Path) -> list[Path]:
@@ -214,10 +185,8 @@ def lines_of(header: Path) -> Path:
     return header.with_suffix(_LINES)
 
 
-def _parse(line: bytes) -> Prediction:
-    fields = json.loads(line)
-    if set(fields) != _FIELDS:
-        raise ValueError(f"its fields are {', '.join(sorted(fields))}")
+def _parse(fields: dict[str, Any]) -> Prediction:
+    check_fields(fields, Prediction)
     fields["orders"] = tuple(tuple(order) for order in fields["orders"])
     for name in ("support", "scores", "references", "candidates"):
         fields[name] = tuple(fields[name])
@@ -239,10 +208,3 @@ def _check_same(before: Origin, now: Origin, path: Path) -> None:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _cut_off_unfinished_line(path: Path) -> None:
-    with path.open("rb") as file:
-        finished = sum(len(line) for line in file if line.endswith(b"\n"))
-    if finished < path.stat().st_size:
-        os.truncate(path, finished)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ IMAGES = ("real", "swapped")
 
 ZEROED = "zeroed"
 """A further control of benchmarks: all pictures are black."""
+
+_LEFT_OUT = "left_out.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,8 @@ class Result:
       seed: seed of the choice of queries and examples.
       metric: name of the metric, for example `exact_match`.
       value: the score in points (exact match, accuracy and recall: percent; CIDEr: the 100-fold of
-        coco-caption's value).
-      stderr: standard error of `value`, in points.
+        coco-caption's value); a loss in nats per token, attention in percent.
+      stderr: standard error of `value`, in its unit.
       n: number of queries that `value` is the mean of.
       config_hash: hash of the config that the evaluation ran with.
       checkpoint: the checkpoint that was evaluated.
@@ -163,6 +166,72 @@ def read(path: str | os.PathLike[str]) -> list[Result]:
         by_key.pop(result.key, None)
         by_key[result.key] = result
     return list(by_key.values())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A number of shots that a task was not asked with.
+
+    Attributes:
+      task: see `Result`, as the next three.
+      split: the split of the queries.
+      shots: number of shots.
+      selection: how they would have been chosen.
+      reason: why, for people; empty where it is asked after all.
+    """
+
+    task: str
+    split: str
+    shots: int
+    selection: str
+    reason: str
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What is left out."""
+        return (self.task, self.split, self.shots, self.selection)
+
+
+def left_out_path(results_path: str | os.PathLike[str]) -> Path:
+    """The file beside a results file that says what was left out."""
+    return Path(results_path).with_name(_LEFT_OUT)
+
+
+def note_left_out(results_path: str | os.PathLike[str], cells: Sequence[LeftOut]) -> None:
+    """Notes beside a results file what is left out; earlier notes on the same are replaced.
+
+    Args:
+      results_path: of the results file, which may be missing.
+      cells: what was decided about; a reason that is empty takes an earlier note back.
+
+    Raises:
+      ValueError: the file of notes is damaged.
+      OSError: it cannot be read or written.
+    """
+    path = left_out_path(results_path)
+    by_key = {cell.key: cell for cell in (*read_left_out(results_path), *cells)}
+    lines = [json.dumps(dataclasses.asdict(cell)) for cell in by_key.values() if cell.reason]
+    if lines or path.exists():
+        path.touch()
+        _replace(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_left_out(results_path: str | os.PathLike[str]) -> list[LeftOut]:
+    """What was left out of a results file, in the order in which it was noted first.
+
+    Raises:
+      ValueError: a line is no such note; the message has the file and the line number.
+    """
+    path = left_out_path(results_path)
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(LeftOut(**json.loads(line)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: not what was left out: {error}") from None
+    return found
 
 
 def _parse(line: str) -> Result:

@@ -6,20 +6,14 @@ Loads no JAX: what is missing is said at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import seeds
-from flamingo_jax.evaluation import class_templates
+from flamingo_jax.evaluation import class_templates, file_retrieval
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item
 from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
-from flamingo_jax.evaluation.metrics.accuracy import mean_top1_top5, top1
-
-Metric = Callable[[np.ndarray, Sequence[int]], np.ndarray]
-"""From scores [N, C] and labels to points of each query."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,19 +22,25 @@ class TwoTowerTask:
 
     Attributes:
       benchmark: its name in the catalog.
-      metric: of a classification, with its name in results; None for retrieval.
-      metric_name: empty for retrieval, which has six numbers.
+      metric: what a classification's number is called in results; empty for retrieval, which has
+        six numbers.
+      cutoffs: the number is the mean of top-k accuracy at these k; retrieval has recall at each.
     """
 
     benchmark: str
-    metric: Metric | None = None
-    metric_name: str = ""
+    metric: str = ""
+    cutoffs: tuple[int, ...] = file_retrieval.CUTOFFS
+
+    @property
+    def is_retrieval(self) -> bool:
+        """Whether captions are looked for, and pictures by their captions."""
+        return not self.metric
 
 
 TASKS: Mapping[str, TwoTowerTask] = {
-    "imagenet_zero_shot": TwoTowerTask(benchmark="imagenet", metric=top1, metric_name="accuracy"),
+    "imagenet_zero_shot": TwoTowerTask(benchmark="imagenet", metric="accuracy", cutoffs=(1,)),
     "kinetics700_zero_shot": TwoTowerTask(
-        benchmark="kinetics700", metric=mean_top1_top5, metric_name="mean_top1_top5"
+        benchmark="kinetics700", metric="mean_top1_top5", cutoffs=(1, 5)
     ),
     "coco_retrieval": TwoTowerTask(benchmark="coco"),
     "flickr30k_retrieval": TwoTowerTask(benchmark="flickr30k"),
@@ -101,7 +101,7 @@ def find_task(name: str) -> TwoTowerTask:
 def _open(name: str, data_dir: str, split: str, num_queries: int, templates: str) -> OpenedTask:
     task = find_task(name)
     read: tuple[str, ...] = ()
-    if task.metric is not None:
+    if not task.is_retrieval:
         folder = Path(templates) if templates else class_templates.TEMPLATES_FOLDER
         read = class_templates.read_templates(folder / f"{task.benchmark}.txt")
     benchmark = open_benchmark(task.benchmark, data_dir, split)

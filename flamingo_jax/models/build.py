@@ -18,11 +18,14 @@ import jax.numpy as jnp
 from flamingo_jax.config import ModelConfig, VisionConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import schema
+from flamingo_jax.models.attention_masses import AttentionMasses
 from flamingo_jax.models.cache import AnswerCache, PromptCache
 from flamingo_jax.models.flamingo import BLOCKS, OUTPUT, FlamingoDecoder, decoder_stacks
 from flamingo_jax.models.induction_initialization import induction_initialization
 from flamingo_jax.models.language_model import LanguageModel, output_logits
-from flamingo_jax.models.layers_apart import take_apart
+from flamingo_jax.models.layers.linear import PANELS, in_panels
+from flamingo_jax.models.layers_apart import Stacks, with_panels
+from flamingo_jax.models.resampler import LAYERS
 from flamingo_jax.models.resamplers import make_resampler
 from flamingo_jax.models.two_tower import TwoTower
 from flamingo_jax.models.variants import vision_variant
@@ -54,9 +57,14 @@ class FlamingoFunctions:
         go_on: (params, token [B, T], place, cache, answers) -> (logits float32 [B, T, V+1],
             answers): tokens of any number of answers to each prompt, see `models.cache`; answers
             start as `start_answers(cache, num_slots)`.
-        layers_apart: params -> params for `prefill` and `go_on` in which every layer of the decoder
-            has arrays of its own, see `models.layers_apart`, and the output embedding lies as a
-            product with few rows wants it.
+        attention_masses: (params, text [B, T], media_index [B, T], cache, I) -> how much the last
+            token of each prompt attends to its I pictures and to what is about them,
+            `models.attention_masses.AttentionMasses`; text, media_index and cache of `prefill`.
+        layers_apart: params -> params for `prefill`, `go_on` and `attention_masses` in which every
+            layer of the decoder has arrays of its own, see `models.layers_apart`, and the output
+            embedding lies in panels as well.
+        stacks: which parameters are stacked. `resample`, `activations` and `text_activations` take
+            them apart as well.
         end_of_chunk_id: the id of `<EOC>`.
     """
 
@@ -70,7 +78,9 @@ class FlamingoFunctions:
     text_activations: Callable[..., tuple[jax.Array, tuple[jax.Array, jax.Array]]]
     prefill: Callable[..., tuple[jax.Array, PromptCache]]
     go_on: Callable[..., tuple[jax.Array, AnswerCache]]
+    attention_masses: Callable[..., AttentionMasses]
     layers_apart: Callable[[Params], Params]
+    stacks: Stacks
     end_of_chunk_id: int
 
     def encode_media(self, params: Params, media_BIFHWC: jax.Array) -> jax.Array:
@@ -127,9 +137,13 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
             images
         )
     )
-    resampler = _pure(
-        lambda features: make_resampler(resampler_config, "resampler", config.unroll)(features)
-    )
+    stack_names = [s.name for s in decoder_stacks(language_model.num_layers, cross_attention)]
+    resampler_stacks = [f"resampler/{LAYERS}"] if resampler_config.kind == "perceiver" else []
+    stacks = Stacks((*stack_names, *resampler_stacks), BLOCKS)
+
+    def make_resampler_of(params: Params) -> hk.Transformed:
+        apart = any(path.startswith(f"resampler/{LAYERS}_") for path in params)
+        return _pure(lambda features: make_resampler(resampler_config, apart=apart)(features))
 
     def make_decoder(*, apart: bool = False) -> FlamingoDecoder:
         return FlamingoDecoder(
@@ -138,13 +152,16 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
             resampler_config.num_latents,
             dtype,
             config.remat,
-            config.unroll,
             apart=apart,
         )
 
     decoder = _pure(lambda *arguments, **named: make_decoder()(*arguments, **named))
-    trunk = _pure(lambda *arguments, **named: make_decoder().activations(*arguments, **named))
-    stack_names = {s.name for s in decoder_stacks(language_model.num_layers, cross_attention)}
+
+    def trunk(params: Params) -> hk.Transformed:
+        apart = is_apart(params)
+        return _pure(
+            lambda *arguments, **named: make_decoder(apart=apart).activations(*arguments, **named)
+        )
 
     def encode_features(params: Params, media_BIFHWC: jax.Array) -> jax.Array:
         B, I, F, H, W, C = media_BIFHWC.shape
@@ -158,7 +175,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
     def resample(params: Params, features_BIFPD: jax.Array) -> jax.Array:
         B, I, F, P, D = features_BIFPD.shape
         flat = constrain(jnp.reshape(features_BIFPD, (B * I, F, P, D)), (IMAGES, None, None, None))
-        latents = resampler.apply(_cast(params, dtype), flat)
+        latents = make_resampler_of(params).apply(_cast(params, dtype), flat)
         latents = constrain(latents, (IMAGES, None, None))
         latents = jnp.reshape(latents, (B, I, *latents.shape[1:]))
         return constrain(latents, (BATCH, None, None, None))
@@ -171,12 +188,12 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
     def activations(
         params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        return trunk.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
+        return trunk(params).apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
 
     def text_activations(
         params: Params, text_BT: jax.Array, segment_BT: jax.Array | None = None
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        return trunk.apply(_cast(params, dtype), text_BT, segment_BT=segment_BT)
+        return trunk(params).apply(_cast(params, dtype), text_BT, segment_BT=segment_BT)
 
     def is_apart(params: Params) -> bool:
         return not any(path.split("/")[0] in stack_names for path in params)
@@ -187,12 +204,28 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
 
     def layers_apart(params: Params) -> Params:
         tables = [params["language_model"]["embedding"], params["extra_embeddings"]["end_of_chunk"]]
-        output = {OUTPUT: {"w": jnp.concatenate(tables).T}}
-        return take_apart(params, stack_names, BLOCKS) | output
+        output = {OUTPUT: {PANELS: in_panels(jnp.concatenate(tables).T)}}
+        return stacks.take_apart(with_panels(params, stack_names)) | output
 
     def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:
         run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).go_on(*inputs))
         return run.apply(_cast(params, dtype), *arguments)
+
+    def attention_masses(
+        params: Params,
+        text_BT: jax.Array,
+        media_index_BT: jax.Array,
+        cache: PromptCache,
+        num_media: int,
+    ) -> AttentionMasses:
+        apart = is_apart(params)
+        run = _pure(
+            lambda text, phi, kept: make_decoder(apart=apart).attention_masses(
+                text, phi, kept, num_media
+            )
+        )
+        masses: AttentionMasses = run.apply(_cast(params, dtype), text_BT, media_index_BT, cache)
+        return masses
 
     def init(rng: jax.Array) -> Params:
         vision_rng, resampler_rng, decoder_rng = jax.random.split(rng, 3)
@@ -200,6 +233,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         vision_params = vision.init(vision_rng, image)
         features = vision.apply(vision_params, image)
         features = jnp.reshape(features, (1, 1, -1, features.shape[-1]))
+        resampler = make_resampler_of({})
         resampler_params = resampler.init(resampler_rng, features)
         latents = resampler.apply(resampler_params, features)[None]
         text = jnp.zeros((1, 2), jnp.int32)
@@ -218,7 +252,9 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         text_activations=text_activations,
         prefill=prefill,
         go_on=go_on,
+        attention_masses=attention_masses,
         layers_apart=layers_apart,
+        stacks=stacks,
         end_of_chunk_id=schema.end_of_chunk_id(language_model.vocabulary_size),
     )
 

@@ -43,10 +43,12 @@ class GroupCache(NamedTuple):
         text: `TextCache` of a prompt, `KeysAndValues` of its answers; every group has some.
         media: keys and values of the visual tokens that the answers see; None in a stack without
             cross-attention, and in a cache of answers.
+
+    Groups that are watched put their weights there instead, see `attention_masses`.
     """
 
     text: Any
-    media: KeysAndValues | None
+    media: Any
 
 
 class PromptCache(NamedTuple):
@@ -90,12 +92,14 @@ class History(NamedTuple):
         place: of the inputs.
         prompt: of this layer.
         answers: of this layer, [B, N, A, K].
+        is_watched: whether the layer tells how it attends, in place of the answers' new cache.
     """
 
     length: jax.Array
     place: AnswerPlace
     prompt: TextCache
     answers: KeysAndValues
+    is_watched: bool = False
 
 
 def start_answers(prompt: PromptCache, num_slots: int) -> AnswerCache:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from flamingo_jax.config import CrossAttentionConfig, LanguageModelConfig
+from flamingo_jax.models.attention_masses import AttentionMasses, Look, attention_masses
 from flamingo_jax.models.cache import (
     AnswerCache,
     AnswerPlace,
@@ -24,19 +25,21 @@ from flamingo_jax.models.cache import (
     KeysAndValues,
     PromptCache,
     of_picture,
+    start_answers,
 )
 from flamingo_jax.models.cross_attention import CrossAttention
 from flamingo_jax.models.language_model import Block, LanguageModel, output_logits
-from flamingo_jax.models.layers.linear import Linear
+from flamingo_jax.models.layers.linear import Linear, is_few
 from flamingo_jax.models.layers_apart import run_layers
 from flamingo_jax.models.masks import media_mask
+from flamingo_jax.models.picture_attention import OwnPicture
 from flamingo_jax.models.rematerialization import remat
 
 BLOCKS = "language_model"
 """Name of the stack of frozen blocks in a group."""
 
 OUTPUT = "output_embedding"
-"""Name of the output embedding, columns for rows, where layers are apart."""
+"""Name of the output embedding in panels, where layers are apart."""
 
 
 class Stack(NamedTuple):
@@ -99,7 +102,6 @@ class FlamingoDecoder:
         num_latents: int,
         dtype: jnp.dtype,
         remat_policy: str = "none",
-        unroll: int = 1,
         *,
         apart: bool = False,
     ) -> None:
@@ -108,7 +110,6 @@ class FlamingoDecoder:
         self.num_latents = num_latents
         self.dtype = dtype
         self.remat_policy = remat_policy
-        self.unroll = unroll
         self.apart = apart
 
     def __call__(
@@ -152,12 +153,12 @@ class FlamingoDecoder:
         has_pictures = latents_BIRD is not None
         assert has_pictures == (media_index_BT is not None), "phi goes with pictures"
         model, x_BTD, embeddings = self._embed(text_BT)
-        media_BMD, mask = None, None
+        media_BMD, sight = None, None
         if latents_BIRD is not None and media_index_BT is not None:
             media_BMD = self._project_media(latents_BIRD)
-            mask = self._media_mask(media_index_BT, latents_BIRD.shape[1])
+            sight = self._sight(media_index_BT, latents_BIRD.shape[1], by_picture=self.apart)
         x_BTD, _ = self._run(
-            model, x_BTD, lambda stack: self._group_function(stack, mask, media_BMD, segment_BT)
+            model, x_BTD, lambda stack: self._group_function(stack, sight, media_BMD, segment_BT)
         )
         return x_BTD, embeddings
 
@@ -182,17 +183,17 @@ class FlamingoDecoder:
             Logits float32 [B, V+1] behind the last token of each prompt, and what is to be kept.
         """
         model, x_BTD, embeddings = self._embed(text_BT)
-        mask = self._media_mask(media_index_BT, latents_BIRD.shape[1])
+        sight = self._sight(media_index_BT, latents_BIRD.shape[1], by_picture=True)
         media_BMD = self._project_media(latents_BIRD)
         x_BTD, stacks = self._run(
             model,
             x_BTD,
-            lambda stack: self._group_function(stack, mask, media_BMD, num_distances=max_length),
+            lambda stack: self._group_function(stack, sight, media_BMD, num_distances=max_length),
         )
         last_B = length_B - 1
         phi_B = jnp.take_along_axis(media_index_BT, last_B[:, None], axis=1)[:, 0]
         if self._attends_to_all:
-            media_mask = jnp.take_along_axis(mask, last_B[:, None, None, None], axis=2)
+            media_mask = self._media_mask(phi_B[:, None], latents_BIRD.shape[1])
         else:
             # Answers see one picture: the others' keys and values need not be read for each token.
             stacks = self._keep_picture(stacks, phi_B)
@@ -227,6 +228,42 @@ class FlamingoDecoder:
         )
         return self._logits(x_BTD, embeddings), answers
 
+    def attention_masses(
+        self,
+        text_BT: jax.Array,
+        media_index_BT: jax.Array,
+        prompt: PromptCache,
+        num_media: int,
+    ) -> AttentionMasses:
+        """How much the last token of each prompt attends to the pictures and to what is about them.
+
+        Args:
+            text_BT: as of `prefill`.
+            media_index_BT: as of `prefill`.
+            prompt: of `prefill`.
+            num_media: I, pictures of a prompt.
+        """
+        # Once more through all layers, as the first token behind a prompt that ends in front of it.
+        last_B1 = prompt.length[:, None] - 1
+        token_B1, phi_B1 = (
+            jnp.take_along_axis(array, last_B1, axis=1) for array in (text_BT, media_index_BT)
+        )
+        model, x_B1D, _ = self._embed(token_B1)
+        place = AnswerPlace(jnp.zeros_like(last_B1), jnp.zeros_like(last_B1)[:, None], jnp.int32(0))
+        _, groups = self._run(
+            model,
+            x_B1D,
+            lambda stack: self._group_function(
+                stack, prompt.media_mask, length_B=last_B1[:, 0], place=place, is_watched=True
+            ),
+            prompt.stacks,
+            start_answers(prompt, 1),
+        )
+        key_phi = jnp.concatenate([media_index_BT, phi_B1], axis=1)
+        return attention_masses(
+            groups, key_phi, phi_B1[:, 0], num_media, sees_all=self._attends_to_all
+        )
+
     def _embed(
         self, text_BT: jax.Array
     ) -> tuple[LanguageModel, jax.Array, tuple[jax.Array, jax.Array]]:
@@ -258,9 +295,7 @@ class FlamingoDecoder:
         outputs = []
         stacks = decoder_stacks(self.language_model.num_layers, self.cross_attention)
         for index, stack in enumerate(stacks):
-            run = run_layers(
-                make_group(stack), stack.name, stack.num_groups, self.unroll, apart=self.apart
-            )
+            run = run_layers(make_group(stack), stack.name, stack.num_groups, apart=self.apart)
             x_BTD, output = run(x_BTD, *(cache[index] for cache in caches))
             outputs.append(output)
         return model.normalize(x_BTD), tuple(outputs)
@@ -268,39 +303,41 @@ class FlamingoDecoder:
     def _group_function(
         self,
         stack: Stack,
-        mask: jax.Array | None,
+        sight: jax.Array | OwnPicture | None,
         media_BMD: jax.Array | None = None,
         segment_BT: jax.Array | None = None,
         *,
         num_distances: int = 0,
         length_B: jax.Array | None = None,
         place: AnswerPlace | None = None,
+        is_watched: bool = False,
     ) -> Callable[..., tuple[jax.Array, GroupCache]]:
         """The function of one group, for `run_layers`: (x[, prompt, answers]) -> (x, cache).
 
         Args:
             stack: the group's.
-            mask: of cross-attention.
+            sight: of cross-attention.
             media_BMD: visual tokens; not with `place`.
             segment_BT: as of `activations`.
             num_distances: of a prompt; 0 if no cache is wanted.
             length_B: of the prompts; with `place`.
             place: of tokens of answers.
+            is_watched: whether the group tells how the one token of each row attends, in place of
+                its cache: `text` is then weights, `media` a `Look`; with `place`.
         """
 
         def block(x_BTD: jax.Array, *caches: Any) -> tuple[jax.Array, Any]:
             history = None
             if place is not None and length_B is not None:
-                history = History(length_B, place, *caches)
+                history = History(length_B, place, *caches)._replace(is_watched=is_watched)
             layer = Block(self.language_model, name="block")
             return layer(x_BTD, segment_BT, num_distances, history)
 
         def look(
             x_BTD: jax.Array, *cache: KeysAndValues | None
-        ) -> tuple[jax.Array, KeysAndValues | None]:
+        ) -> tuple[jax.Array, KeysAndValues | Look | None]:
             layer = CrossAttention(self.cross_attention, name="cross_attention")
-            prompt_latents = self.num_latents if num_distances else 0
-            return layer(x_BTD, mask, media_BMD, *cache, prompt_latents=prompt_latents)
+            return layer(x_BTD, sight, media_BMD, *cache, is_watched=is_watched)
 
         block = remat(block, self.remat_policy, "layer")
         look = remat(look, self.remat_policy, "layer")
@@ -314,15 +351,15 @@ class FlamingoDecoder:
             if stack.cross_attention:
                 x_BTD, media = look(x_BTD, *(cache.media for cache in caches[:1]))
             if stack.num_blocks:
-                run = run_layers(block, BLOCKS, stack.num_blocks, self.unroll, apart=self.apart)
+                run = run_layers(block, BLOCKS, stack.num_blocks, apart=self.apart)
                 x_BTD, text = run(x_BTD, *texts)
-            return x_BTD, GroupCache(text, media if num_distances else None)
+            return x_BTD, GroupCache(text, media if num_distances or is_watched else None)
 
         return remat(group, self.remat_policy, "group")
 
     def _logits(self, x: jax.Array, embeddings: tuple[jax.Array, jax.Array]) -> jax.Array:
         """[..., D] -> float32 [..., V+1]."""
-        if self.apart:
+        if self.apart and is_few(x):
             num_columns = sum(map(len, embeddings))
             return Linear(num_columns, with_bias=False, name=OUTPUT)(x).astype(jnp.float32)
         # Two products, so that the vocabulary's logits are those of the language model bit for bit.
@@ -331,6 +368,14 @@ class FlamingoDecoder:
     @property
     def _attends_to_all(self) -> bool:
         return self.cross_attention.attend_to == "all_previous_images"
+
+    def _sight(
+        self, media_index_BT: jax.Array, num_media: int, *, by_picture: bool
+    ) -> jax.Array | OwnPicture:
+        """What tokens see: a mask, or their one picture of several if `by_picture`."""
+        if by_picture and num_media > 1 and not self._attends_to_all:
+            return OwnPicture(media_index_BT, self.num_latents)
+        return self._media_mask(media_index_BT, num_media)
 
     def _media_mask(self, media_index_BT: jax.Array, num_media: int) -> jax.Array:
         """The cross-attention mask [B, 1, T, I*R]."""

@@ -12,12 +12,14 @@ import jax
 import jax.numpy as jnp
 
 from flamingo_jax.config import LanguageModelConfig
+from flamingo_jax.models.attention_masses import mean_over_heads
 from flamingo_jax.models.cache import History, KeysAndValues, TextCache
 from flamingo_jax.models.layers import relative_position
 from flamingo_jax.models.layers.attention import (
     Keys,
     attend,
     attend_to_parts,
+    attention_weights,
     merge_heads,
     project_heads,
 )
@@ -42,7 +44,7 @@ class SelfAttention(hk.Module):
         segment_BT: jax.Array | None = None,
         num_distances: int = 0,
         history: History | None = None,
-    ) -> tuple[jax.Array, TextCache | KeysAndValues | None]:
+    ) -> tuple[jax.Array, TextCache | KeysAndValues | jax.Array | None]:
         """Attends to what stands before.
 
         Args:
@@ -56,7 +58,8 @@ class SelfAttention(hk.Module):
 
         Returns:
             The attention output [B, T, D], and what is to be kept: of prompts a `TextCache`, with
-            `history` the answers' keys and values with the inputs' own, else None.
+            `history` the answers' keys and values with the inputs' own, else None. A history that
+            is watched gives the weights instead, see `attention_masses.mean_over_heads`.
         """
         continues = num_distances or history is not None
         assert not continues or segment_BT is None, "a cache is of one document"
@@ -70,7 +73,7 @@ class SelfAttention(hk.Module):
         content_query = query + content_bias.reshape(heads).astype(query.dtype)
         position_query = query + position_bias.reshape(heads).astype(query.dtype)
 
-        kept: TextCache | KeysAndValues | None = None
+        kept: TextCache | KeysAndValues | jax.Array | None = None
         if history is not None:
             attended, kept = _go_on(content_query, position_query, key, value, history)
         else:
@@ -81,8 +84,7 @@ class SelfAttention(hk.Module):
                 kept = TextCache(text, jnp.swapaxes(relative_CNK, 0, 1))
                 attended = attend_to_text(content_query, position_query, text, kept.relative)
             else:
-                position_logits = jnp.einsum("btnk,snk->bnts", position_query, relative_CNK)
-                position_logits = relative_position.shift_to_keys(position_logits)
+                position_logits = relative_position.logits_by_key(position_query, relative_CNK)
                 mask = text_mask(jnp.arange(num_keys)[None], num_keys, segment_BT)
                 attended = attend(content_query, key, value, mask, position_logits)
         return Linear(x_BTD.shape[-1], name="output")(merge_heads(attended)), kept
@@ -107,7 +109,7 @@ def _go_on(
     key_BTNK: jax.Array,
     value_BTNK: jax.Array,
     history: History,
-) -> tuple[jax.Array, KeysAndValues]:
+) -> tuple[jax.Array, KeysAndValues | jax.Array]:
     """Attention of tokens of answers to the prompt and to their own answer.
 
     Args:
@@ -118,7 +120,8 @@ def _go_on(
         history: what they go on with.
 
     Returns:
-        What attention gives [B, T, N, K], and the answers with the tokens' own keys and values.
+        What attention gives [B, T, N, K], and the answers with the tokens' own keys and values; if
+        the history is watched, the weights instead.
     """
     place, (prompt, relative_NCK) = history.place, history.prompt
     own = KeysAndValues(jnp.swapaxes(key_BTNK, 1, 2), jnp.swapaxes(value_BTNK, 1, 2))
@@ -135,23 +138,23 @@ def _go_on(
         jnp.concatenate([distance_BTS, place.distance], axis=-1),
     )
     prompt_mask = jnp.arange(num_prompt) < history.length[:, None]
-    attended = attend_to_parts(
-        content_query,
-        [
-            Keys(
-                prompt.keys,
-                prompt.values,
-                prompt_mask[:, None, None],
-                position_logits[..., :num_prompt],
-            ),
-            Keys(
-                answers.keys,
-                answers.values,
-                (place.distance >= 0)[:, None],
-                position_logits[..., num_prompt:],
-            ),
-        ],
-    )
+    parts = [
+        Keys(
+            prompt.keys,
+            prompt.values,
+            prompt_mask[:, None, None],
+            position_logits[..., :num_prompt],
+        ),
+        Keys(
+            answers.keys,
+            answers.values,
+            (place.distance >= 0)[:, None],
+            position_logits[..., num_prompt:],
+        ),
+    ]
+    attended = attend_to_parts(content_query, parts)
+    if history.is_watched:
+        return attended, mean_over_heads(attention_weights(content_query, parts))
     return attended, answers
 
 
@@ -168,7 +171,7 @@ class Block(hk.Module):
         segment_BT: jax.Array | None = None,
         num_distances: int = 0,
         history: History | None = None,
-    ) -> tuple[jax.Array, TextCache | KeysAndValues | None]:
+    ) -> tuple[jax.Array, TextCache | KeysAndValues | jax.Array | None]:
         """Arguments and results as of `SelfAttention`; the output includes the residual."""
         attention = SelfAttention(self.config, name="attention")
         attended, kept = attention(

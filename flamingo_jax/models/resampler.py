@@ -17,6 +17,10 @@ from flamingo_jax.models.layers.attention import attend, merge_heads, project_he
 from flamingo_jax.models.layers.feed_forward import FeedForward, squared_relu
 from flamingo_jax.models.layers.linear import Linear
 from flamingo_jax.models.layers.normalization import LayerNorm
+from flamingo_jax.models.layers_apart import run_layers
+
+LAYERS = "layers"
+"""Name of the Perceiver's stack."""
 
 
 def time_embeddings(num_frames: int, num_trained: int, width: int) -> jax.Array:
@@ -79,30 +83,46 @@ class ResamplerLayer(hk.Module):
         self.config = config
 
     def __call__(self, latents_BRD: jax.Array, features_BPD: jax.Array) -> jax.Array:
-        """Updates the latents: [B, R, D]."""
+        """Updates the latents, [B, R, D], or [1, R, D] if they are the same for all examples."""
         heads = (self.config.num_heads, self.config.head_dim)
         # One norm for keys and values and one for queries (paper v1, section 3.1.2); the latents
         # among the keys pass through the queries' norm.
         query_input = LayerNorm(name="query_norm")(latents_BRD)
         media_input = LayerNorm(name="media_norm")(features_BPD)
-        key_input = jnp.concatenate([media_input, query_input], axis=1)
         query = project_heads(query_input, *heads, with_bias=False, name="query")
-        key = project_heads(key_input, *heads, with_bias=False, name="key")
-        value = project_heads(key_input, *heads, with_bias=False, name="value")
+        query = jnp.broadcast_to(query, (len(features_BPD), *query.shape[1:]))
+        key, value = (
+            self._project_both(media_input, query_input, name) for name in ("key", "value")
+        )
         attended = merge_heads(attend(query, key, value))
         output = Linear(latents_BRD.shape[-1], with_bias=False, name="output")
         latents_BRD = latents_BRD + output(attended)
         feed_forward = FeedForward(activation=squared_relu, with_bias=False, name="feed_forward")
         return latents_BRD + feed_forward(LayerNorm(name="feed_forward_norm")(latents_BRD))
 
+    @hk.transparent  # Without it the layers' names would have the method's in them.
+    def _project_both(self, media_BPD: jax.Array, latents_BRD: jax.Array, name: str) -> jax.Array:
+        """Keys or values of the features and behind them of the latents: [B, P+R, N, K]."""
+        heads = (self.config.num_heads, self.config.head_dim)
+        B, P, D = media_BPD.shape
+        if len(latents_BRD) == B:
+            input_BSD = jnp.concatenate([media_BPD, latents_BRD], axis=1)
+            return project_heads(input_BSD, *heads, with_bias=False, name=name)
+        rows = jnp.concatenate([jnp.reshape(media_BPD, (B * P, D)), latents_BRD[0]])
+        projected = project_heads(rows, *heads, with_bias=False, name=name)
+        media_BPNK = jnp.reshape(projected[: B * P], (B, P, *heads))
+        latents_BRNK = jnp.broadcast_to(projected[B * P :], (B, latents_BRD.shape[1], *heads))
+        return jnp.concatenate([media_BPNK, latents_BRNK], axis=1)
+
 
 class PerceiverResampler(hk.Module):
     """Maps the features of a picture or clip to `num_latents` visual tokens."""
 
-    def __init__(self, config: ResamplerConfig, name: str, unroll: int = 1) -> None:
+    def __init__(self, config: ResamplerConfig, name: str, *, apart: bool = False) -> None:
+        """Makes the module; `apart` as of `layers_apart.run_layers`."""
         super().__init__(name=name)
         self.config = config
-        self.unroll = unroll
+        self.apart = apart
 
     def __call__(self, features_BFPC: jax.Array) -> jax.Array:
         """Resamples.
@@ -116,11 +136,13 @@ class PerceiverResampler(hk.Module):
         x_BFPD = project_features(self.config, features_BFPC)
         B = x_BFPD.shape[0]
         features_BPD = jnp.reshape(x_BFPD, (B, -1, self.config.width))
-        latents_BRD = initial_latents(self.config, B, features_BPD.dtype)
-        num_layers = self.config.num_layers
-        unroll = num_layers if num_layers <= self.unroll else 1
-        stack = hk.layer_stack(num_layers, unroll=unroll, name="layers")
-        latents_BRD = stack(
-            lambda latents: ResamplerLayer(self.config, name="layer")(latents, features_BPD)
-        )(latents_BRD)
+        # All examples begin with the same latents, and what the first of layers apart makes of them
+        # alone is made once. A loop's body makes it for every example.
+        latents_BRD = initial_latents(self.config, 1 if self.apart else B, features_BPD.dtype)
+
+        def layer(latents_BRD: jax.Array) -> tuple[jax.Array, None]:
+            return ResamplerLayer(self.config, name="layer")(latents_BRD, features_BPD), None
+
+        run = run_layers(layer, LAYERS, self.config.num_layers, apart=self.apart)
+        latents_BRD, _ = run(latents_BRD)
         return LayerNorm(name="final_norm")(latents_BRD)

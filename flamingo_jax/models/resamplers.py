@@ -19,13 +19,15 @@ class Resampler(Protocol):
         ...
 
 
-def make_resampler(config: ResamplerConfig, name: str = "resampler", unroll: int = 1) -> Resampler:
+def make_resampler(
+    config: ResamplerConfig, name: str = "resampler", *, apart: bool = False
+) -> Resampler:
     """Makes the Haiku module of `config.kind`, inside the function that `hk.transform` gets.
 
-    `unroll` is that of `ModelConfig`, for the Perceiver; the ablations' resamplers are loops.
+    `apart` is whether the Perceiver's layers are apart; the ablations' resamplers are loops.
     """
     if config.kind == "perceiver":
-        return PerceiverResampler(config, name=name, unroll=unroll)
+        return PerceiverResampler(config, name=name, apart=apart)
     kinds: dict[str, type[TransformerResampler | MlpResampler]] = {
         "transformer": TransformerResampler,
         "mlp": MlpResampler,

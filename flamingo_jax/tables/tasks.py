@@ -81,3 +81,8 @@ SELECTIONS = {"random": "random", "rices": "RICES"}
 def metric_title(name: str) -> str:
     """The shown name of a metric; one that is not listed is shown by its own name."""
     return METRICS[name].title if name in METRICS else name.replace("_", " ")
+
+
+def task_title(name: str) -> str:
+    """The shown name of a task that is not listed."""
+    return name.replace("_", " ").capitalize()

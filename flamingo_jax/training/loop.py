@@ -23,9 +23,11 @@ from flamingo_jax.checkpoint import compatibility
 from flamingo_jax.checkpoint.checkpointer import Checkpointer
 from flamingo_jax.checkpoint.frozen import load_frozen, save_frozen
 from flamingo_jax.config import MeshConfig, RunConfig, to_json, to_text
+from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.files import prepare_folder, write_atomic
 from flamingo_jax.core.freed_memory import give_back_freed_memory
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
+from flamingo_jax.models.layers_apart import Stacks
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.sharding.rules import (
     batch_sharding,
@@ -39,7 +41,13 @@ from flamingo_jax.training.interruption import FINISHED_EXIT_CODE, StopRequest
 from flamingo_jax.training.metrics_log import HostMetrics, MetricsLog
 from flamingo_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from flamingo_jax.training.prefetch import Batches, Positions, Prefetcher
-from flamingo_jax.training.state import TrainState, start_state, with_frozen, without_frozen
+from flamingo_jax.training.state import (
+    TrainState,
+    map_parameters,
+    start_state,
+    with_frozen,
+    without_frozen,
+)
 from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER, Init
 
 Step = Callable[[TrainState, Mapping[str, Batch]], tuple[TrainState, Metrics]]
@@ -64,6 +72,8 @@ class Stage:
         initial ones when a run starts (not when it resumes). Takes all parameters as
         `ShapeDtypeStruct` with shardings and returns some of them, the frozen ones among them.
       make_step: `make_step(optimizer, shard) -> step`, see `accumulation.update`.
+      stacks: which parameters are stacked, if the step takes them apart as well
+        (`config.model.layers_apart`); else None.
     """
 
     name: str
@@ -71,6 +81,7 @@ class Stage:
     is_trainable: Callable[[str], bool]
     load_parameters: Callable[[Params], Params]
     make_step: Callable[[optax.GradientTransformation, Shard], Step]
+    stacks: Stacks | None = None
 
 
 def train(
@@ -106,7 +117,9 @@ def train(
             return FINISHED_EXIT_CODE
 
         mesh = make_mesh(config.mesh)
-        optimizer = make_optimizer(config.optimizer, config.steps)
+        stacks = _stacks_to_take_apart(config, stage, mesh)
+        path_together = stacks.path_together if stacks else str
+        optimizer = make_optimizer(config.optimizer, config.steps, path_together)
         abstract = abstract_state(stage, optimizer, config.seed, mesh, config.mesh)
         if latest is None:
             start = _start(config, workdir, stage, optimizer, abstract)
@@ -114,6 +127,8 @@ def train(
             start = _resume(config, workdir, checkpoints, latest, abstract)
         print(_describe_start(config, stage, folder, start, resumed=latest is not None))
         _write_config(folder, config)
+        if stacks:
+            abstract = _take_apart(start, stacks)
 
         run_step = _compiled_once(jit_step(config, stage, optimizer, abstract, mesh), stage.name)
         opened = {
@@ -166,12 +181,46 @@ def _compiled_once(jitted: Any, name: str) -> Callable[..., tuple[TrainState, Me
 
 @dataclasses.dataclass(kw_only=True)
 class _Run:
-    """Where a run stands: its state, and what its next checkpoint says beside the arrays."""
+    """Where a run stands: its state, and what its next checkpoint says beside the arrays.
+
+    With `stacks`, the state's layers are apart; those of its checkpoints never are.
+    """
 
     state: TrainState
     step: int
     positions: Positions
     frozen_hash: str
+    stacks: Stacks | None = None
+
+
+def _stacks_to_take_apart(
+    config: RunConfig, stage: Stage, mesh: jax.sharding.Mesh
+) -> Stacks | None:
+    """The stacks whose layers the run has apart, if any.
+
+    Raises:
+      UserError: there are none in this stage, or several devices.
+    """
+    if not config.model or not config.model.layers_apart:
+        return None
+    if stage.stacks is None:
+        raise UserError(
+            f"model.layers_apart is true in stage {stage.name}, which trains stacks: leave it false"
+        )
+    if mesh.size > 1:
+        raise UserError(
+            f"model.layers_apart is true on {mesh.size} devices: expected one, or leave it false"
+        )
+    return stage.stacks
+
+
+def _take_apart(run: _Run, stacks: Stacks) -> TrainState:
+    """Takes the layers of a run's state apart; returns its new shapes and shardings."""
+    run.stacks = stacks
+    run.state = map_parameters(functools.partial(stacks.take_apart, copy=True), run.state)
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), run.state
+    )
 
 
 def jit_step(
@@ -195,7 +244,7 @@ def jit_step(
     """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     shard = unsharded
-    if config.mesh.shard_optimizer:
+    if config.mesh.shard_optimizer and mesh.size > 1:
         over_data = sharded_over_data(mesh, abstract.trainable)
         shard = functools.partial(jax.lax.with_sharding_constraint, shardings=over_data)
     step = _with_learning_rate(stage.make_step(optimizer, shard), config)
@@ -363,7 +412,10 @@ def _save(config: RunConfig, run: _Run, log: MetricsLog, checkpoints: Checkpoint
         "data": run.positions,
         "frozen": run.frozen_hash,
     }
-    checkpoints.save(run.step, without_frozen(run.state), metadata)
+    state = without_frozen(run.state)
+    if run.stacks:
+        state = map_parameters(run.stacks.put_together, state)
+    checkpoints.save(run.step, state, metadata)
     return run.step
 
 

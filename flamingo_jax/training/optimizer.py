@@ -18,6 +18,9 @@ from flamingo_jax.core.paths import PathRules, flatten, unflatten
 from flamingo_jax.models.vision import encoder
 from flamingo_jax.training.adaptive_gradient_clipping import adaptive_gradient_clipping
 
+Mask = Callable[[Mapping[str, Mapping[str, Any]]], dict[str, dict[str, bool]]]
+"""A tree of parameters -> a tree of bools, for optax."""
+
 
 def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
     """Learning rate of the update that leads from step s to s + 1.
@@ -43,7 +46,9 @@ def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedul
     return schedule
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: OptimizerConfig, steps: int, path_together: Callable[[str], str] = str
+) -> optax.GradientTransformation:
     """The transformation of gradients to updates.
 
     The order: adaptive clipping, clipping by group, clipping of the whole gradient, Adam's
@@ -52,24 +57,29 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
     Args:
       config: the optimizer's numbers.
       steps: updates of the whole run (for the schedule).
+      path_together: the path by which the config knows a parameter, see `layers_apart.Stacks`.
 
     Returns:
       An optax transformation for two-level parameter dicts. Its `init` raises UserError when an
       expression of `config` matches no parameter.
     """
+
+    def mask(patterns: Iterable[str], name: str, *, selected: bool = True) -> Mask:
+        return path_mask(patterns, f"optimizer.{name}", selected, path_together)
+
     transformations: list[optax.GradientTransformation] = []
     if config.adaptive_clip:
         transformations.append(
             optax.masked(
                 adaptive_gradient_clipping(config.adaptive_clip, layer_axes=encoder.layer_axes),
-                path_mask(config.adaptive_clip_paths, "optimizer.adaptive_clip_paths"),
+                mask(config.adaptive_clip_paths, "adaptive_clip_paths"),
             )
         )
     for group in config.global_clip:
         transformations.append(
             optax.masked(
                 optax.clip_by_global_norm(group.norm),
-                path_mask(group.paths, "optimizer.global_clip.paths"),
+                mask(group.paths, "global_clip.paths"),
             )
         )
     if config.clip_global_norm:
@@ -78,29 +88,30 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
     if config.weight_decay:
         transformations.append(
             optax.add_decayed_weights(
-                config.weight_decay,
-                path_mask(config.no_decay, "optimizer.no_decay", selected=False),
+                config.weight_decay, mask(config.no_decay, "no_decay", selected=False)
             )
         )
     transformations.append(optax.scale_by_learning_rate(learning_rate_schedule(config, steps)))
     for rate in config.rate_scales:
         transformations.append(
-            optax.masked(
-                optax.scale(rate.scale), path_mask(rate.paths, "optimizer.rate_scales.paths")
-            )
+            optax.masked(optax.scale(rate.scale), mask(rate.paths, "rate_scales.paths"))
         )
     return optax.chain(*transformations)
 
 
 def path_mask(
-    patterns: Iterable[str], name: str, selected: bool = True
-) -> Callable[[Mapping[str, Mapping[str, Any]]], dict[str, dict[str, bool]]]:
+    patterns: Iterable[str],
+    name: str,
+    selected: bool = True,
+    path_together: Callable[[str], str] = str,
+) -> Mask:
     """A mask function for optax: which parameters the patterns select.
 
     Args:
       patterns: regular expressions of whole paths; each must decide at least one parameter.
       name: the config field that they come from, for error messages.
       selected: the mask's value where a pattern matches; its contrary elsewhere.
+      path_together: as of `make_optimizer`.
 
     Returns:
       A function from a parameter tree to a tree of bools.
@@ -108,8 +119,8 @@ def path_mask(
     rules = PathRules(((pattern, selected) for pattern in patterns), name=f"config.{name}")
 
     def mask(params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, bool]]:
-        paths = list(flatten(params))
-        chosen = rules.assign([path for path in paths if rules.covers(path)])
-        return unflatten({path: chosen.get(path, not selected) for path in paths})
+        known = {path: path_together(path) for path in flatten(params)}
+        chosen = rules.assign([path for path in known.values() if rules.covers(path)])
+        return unflatten({path: chosen.get(known[path], not selected) for path in known})
 
     return mask

@@ -133,6 +133,7 @@ def _flamingo(config: RunConfig, workdir: Path) -> Stage:
         make_step=lambda optimizer, shard: flamingo.make_step(
             functions, optimizer, config.data, shard, images_at_once
         ),
+        stacks=functions.stacks,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -49,6 +50,26 @@ def start_state(
         frozen=frozen,
         optimizer_state=optimizer.init(trainable),
         rng=rng,
+    )
+
+
+def map_parameters(
+    function: Callable[[Params], Params], state: TrainState
+) -> TrainState:
+    """Applies a function to every tree of parameters of a state, the optimizer's among them."""
+
+    def is_parameters(node: Any) -> bool:
+        return isinstance(node, dict)
+
+    return dataclasses.replace(
+        state,
+        trainable=function(state.trainable),
+        frozen=function(state.frozen),
+        optimizer_state=jax.tree.map(
+            lambda node: function(node) if is_parameters(node) else node,
+            state.optimizer_state,
+            is_leaf=is_parameters,
+        ),
     )
 
 

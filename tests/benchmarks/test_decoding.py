@@ -87,12 +87,13 @@ def test_a_plot_is_drawn(tmp_path: Path) -> None:
         ({"size": "XL"}, "'XL'"),
         ({"rounds": 0}, "--rounds is 0"),
         ({"new_tokens": 1}, "--new-tokens is 1"),
+        ({"shots": [4, -1]}, "--shots"),
     ],
 )
 def test_a_wrong_argument_is_an_error_that_names_it(arguments: dict, words: str) -> None:
     valid = {
         "torch_python": Path(sys.executable), "size": "tiny", "rounds": 1, "threads": 1, "batch": 1,
-        "new_tokens": 2, "ranking_shots": 1, "stock_torch": True, "plot": None,
+        "new_tokens": 2, "shots": [0], "ranking_shots": 1, "stock_torch": True, "plot": None,
     }  # fmt: skip
     with pytest.raises(UserError, match=re.escape(words)):
         decoding.run(argparse.Namespace(**valid | arguments))

@@ -20,6 +20,7 @@ from flamingo_jax.checkpoint.frozen import save_frozen
 from flamingo_jax.config import to_json
 from flamingo_jax.core.paths import partition
 from flamingo_jax.evaluation import results
+from flamingo_jax.evaluation.grounding_files import read_groundings
 from flamingo_jax.evaluation.predictions import read_predictions
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER
@@ -27,7 +28,10 @@ from tests.e2e import tiny_run
 from tests.evaluation.benchmarks import miniatures
 
 NUM_QUERIES = 24
+NUM_CONTROLS = 4
 SECONDS = 120.0
+FOLDERS, SUMMARIES = ("predictions", "grounding"), ("results.jsonl", "attention.jsonl", "table.md")
+NUM_ATTENTION = 3 + 4  # numbers of 0 and of 2 shots
 NAMES = ("coco-0-1", "coco-0-1-swapped", "coco-2-1", "coco-2-1-swapped")
 
 RESCORE = """
@@ -73,7 +77,7 @@ def write_coco(data_dir: Path) -> None:
 def arguments(workdir: Path, data_dir: Path, more: Sequence[str] = ()) -> list[str]:
     flags = {
         "tasks": "coco", "shots": "0,2", "first_seed": 1, "controls": "swapped", "batch_size": 2,
-        "num_control_queries": 4, "max_decode_length": 6, "data_dir": data_dir,
+        "num_control_queries": NUM_CONTROLS, "max_decode_length": 6, "data_dir": data_dir,
     }  # fmt: skip
     return [
         "--config=configs/evaluation/paper.py", f"--workdir={workdir}",
@@ -101,9 +105,12 @@ def kill_when_begun(process: subprocess.Popen[str], path: Path, lines: int) -> N
 
 def contents(workdir: Path) -> dict[str, list[str]]:
     """All that an evaluation has written, lines sorted."""
-    files = [*(workdir / "predictions").iterdir(), *workdir.glob("results.jsonl"),
-             *workdir.glob("table.md")]  # fmt: skip
-    return {path.name: sorted(path.read_text().splitlines()) for path in files}
+    folders = [workdir / name for name in FOLDERS]
+    files = [path for folder in folders for path in folder.iterdir()]
+    files += [workdir / name for name in SUMMARIES if (workdir / name).exists()]
+    return {
+        str(path.relative_to(workdir)): sorted(path.read_text().splitlines()) for path in files
+    }
 
 
 def test_a_killed_evaluation_ends_with_the_same_files(tmp_path: Path) -> None:
@@ -130,13 +137,22 @@ def test_a_killed_evaluation_ends_with_the_same_files(tmp_path: Path) -> None:
     # One more is answered, but in the middle of a batch, and half of the next one is written.
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join(lines[: answered - answered % 2 - 1]) + b"\n" + lines[0][:20])
+    # Of what is measured beside it, so much was on disk.
+    measured = broken / "grounding" / "coco-2-1.jsonl"
+    lines = measured.read_bytes().split(b"\n")
+    measured.write_bytes(lines[0] + b"\n" + lines[1][:20])
     before = (broken / "predictions" / "coco-0-1.jsonl").stat().st_mtime_ns
     finish(start(broken))
     assert (broken / "predictions" / "coco-0-1.jsonl").stat().st_mtime_ns == before
 
     assert contents(broken) == contents(unbroken)
-    files = {f"{name}{suffix}" for name in NAMES for suffix in (".json", ".jsonl")}
-    assert set(contents(broken)) == files | {"results.jsonl", "table.md"}
+    files = {
+        f"{folder}/{name}{suffix}"
+        for folder in FOLDERS for name in NAMES for suffix in (".json", ".jsonl")
+    }  # fmt: skip
+    assert set(contents(broken)) == {*files, *SUMMARIES}
+    groundings = [list(read_groundings(broken / "grounding" / f"{name}.jsonl")) for name in NAMES]
+    assert [len(lines) for lines in groundings] == [NUM_CONTROLS] * len(NAMES)
     # A model that does not look would pass all of the above.
     assert len({line.score for line in read_predictions(path)}) == NUM_QUERIES
 
@@ -146,8 +162,8 @@ def test_a_killed_evaluation_ends_with_the_same_files(tmp_path: Path) -> None:
 def _rescore(workdir: Path, data_dir: Path, environment: dict[str, str]) -> None:
     """Rescoring loads no model, needs no data, and changes nothing."""
     before = contents(workdir)
-    (workdir / "results.jsonl").unlink()
-    (workdir / "table.md").unlink()
+    for name in SUMMARIES:
+        (workdir / name).unlink()
     shutil.rmtree(workdir / "flamingo")
     shutil.rmtree(data_dir)
     flags = arguments(workdir, data_dir, ["--config.rescore=true"])
@@ -157,7 +173,7 @@ def _rescore(workdir: Path, data_dir: Path, environment: dict[str, str]) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert contents(workdir) == before
-    assert len(results.read(workdir / "results.jsonl")) == len(NAMES)
+    assert len(results.read(workdir / "results.jsonl")) == 2 * len(NAMES) + NUM_ATTENTION
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from flamingo_jax.evaluation.answering import FewShotModel
 from flamingo_jax.evaluation.benchmark_opening import open_benchmarks
 from flamingo_jax.evaluation.benchmark_task import TASKS
 from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
+from flamingo_jax.evaluation.grounding_files import read_groundings
 from flamingo_jax.evaluation.predictions import Prediction, read_predictions
 from flamingo_jax.sharding.mesh import make_mesh
 from tests.e2e.tiny_run import fast_compilation
@@ -102,7 +103,10 @@ def test_every_query_of_every_benchmark_is_answered(run: Path, data_dir: Path, n
 
 @pytest.mark.parametrize("name", paper_benchmarks.NAMES)
 def test_every_benchmark_has_its_number_and_controls(run: Path, name: str) -> None:
-    found = [r for r in results.read(run / "results.jsonl") if r.task == name]
+    found = [
+        r for r in results.read(run / "results.jsonl")
+        if r.task == name and r.metric in benchmark_scoring.METRICS
+    ]  # fmt: skip
     shots = (0,) if name == "rareact" else (0, SHOTS)
     images = tuple(i for i in IMAGES if i != "swapped" or name not in ONE_PICTURE)
     expected = {(n, i) for n in shots for i in images} if name not in WITHOUT_NUMBER else set()
@@ -117,14 +121,63 @@ def test_every_benchmark_has_its_number_and_controls(run: Path, name: str) -> No
         assert (run / "predictions" / f"{name}-{way}.jsonl").exists()
 
 
+@pytest.mark.parametrize("name", paper_benchmarks.NAMES)
+def test_the_loss_of_right_answers_and_attention_are_measured(
+    run: Path, data_dir: Path, name: str
+) -> None:
+    found = {
+        (r.metric, r.shots, r.images): r
+        for r in results.read(run / "results.jsonl") if r.task == name
+    }  # fmt: skip
+    items = {item.id: item for item in open_benchmark(name, str(data_dir), "test").queries}
+    num_known = sum(bool(item.answers) for item in items.values())
+    assert num_known == 0 if name in WITHOUT_NUMBER else num_known >= 1
+    by_picture = [json.loads(text) for text in (run / "attention.jsonl").read_text().splitlines()]
+    for shots in (0, SHOTS) if name != "rareact" else (0,):
+        for images in IMAGES if name not in ONE_PICTURE else IMAGES[:2]:
+            suffix = "" if images == "real" else f"-{images}"
+            path = run / "grounding" / f"{name}-{shots}-0{suffix}.jsonl"
+            lines = list(read_groundings(path))
+            assert {line.query for line in lines} == set(items)
+            for line in lines:
+                answers = items[line.query].answers
+                assert line.reference == (answers[0] if answers else "")
+                assert line.loss is None if not answers else line.loss and line.loss > 0
+                for shares in (line.cross_attention, line.self_attention):
+                    assert len(shares) == (shots + 1 if images == "real" else 0)
+            if num_known > 1:
+                losses = [line.loss for line in lines if line.loss is not None]
+                assert found["loss", shots, images].value == sum(losses) / len(losses)
+                assert found["loss", shots, images].n == num_known
+            else:
+                assert ("loss", shots, images) not in found
+        (mean,) = (m for m in by_picture if (m["task"], m["shots"]) == (name, shots))
+        assert mean["n"] == len(items) and mean["cross_attention_change"] > 0
+        assert mean["cross_attention"] == pytest.approx([0.0] * shots + [1.0])
+        assert sum(mean["self_attention"]) + mean["self_attention_before"] == pytest.approx(1)
+        share = found["self_attention_to_query", shots, "real"]
+        assert share.value == pytest.approx(100 * mean["self_attention"][-1])
+        assert (("self_attention_to_shots", shots, "real") in found) is (shots > 0)
+
+
+def test_other_pictures_give_other_losses(run: Path) -> None:
+    for name in ("coco", "vqav2", "imagenet", "visdial"):
+        real, zeroed, swapped = (
+            {line.query: line.loss for line in read_groundings(run / "grounding" / f"{file}.jsonl")}
+            for file in (f"{name}-2-0", f"{name}-2-0-zeroed", f"{name}-2-0-swapped")
+        )
+        assert all(loss not in (zeroed[query], swapped[query]) for query, loss in real.items())
+
+
 def test_scoring_again_gives_the_same_numbers_bit_for_bit(
     run: Path, data_dir: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "results.jsonl"
     benchmark_scoring.rescore(config(data_dir), run / "predictions", again)
-    assert sorted(again.read_text().splitlines()) == sorted(
-        (run / "results.jsonl").read_text().splitlines()
-    )
+    for name in ("results.jsonl", "attention.jsonl"):
+        assert sorted((tmp_path / name).read_text().splitlines()) == sorted(
+            (run / name).read_text().splitlines()
+        )
 
 
 def test_answers_depend_on_the_pictures(run: Path) -> None:
@@ -147,6 +200,7 @@ def test_what_is_answered_is_not_asked_again(
         raise AssertionError("asked again")
 
     monkeypatch.setattr(benchmark_runner.BenchmarkAnswers, "predict", ask)
+    monkeypatch.setattr(benchmark_runner.BenchmarkAnswers, "ground", ask)
     evaluate(config(data_dir), run)
     assert sorted((run / "results.jsonl").read_text().splitlines()) == sorted(before.splitlines())
     printed = capsys.readouterr().out
@@ -158,3 +212,19 @@ def test_lines_have_what_a_reader_needs(run: Path) -> None:
     line = json.loads((run / "predictions" / "vqav2-2-0.jsonl").read_text().splitlines()[0])
     assert set(line) >= {"query", "support", "prompt", "output", "answer", "score", "references"}
     assert line["prompt"].endswith("Answer:") and "<EOC><image>Question:" in line["prompt"]
+
+
+def test_dialogs_stop_at_the_limit_of_a_prompt(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = config(
+        data_dir, tasks=("visdial",), shots=(0, 1, 2), controls=(), max_prompt_length=500
+    )
+    with fast_compilation():
+        evaluate(asked, tmp_path)
+    assert {result.shots for result in results.read(tmp_path / "results.jsonl")} == {0, 1}
+    (note,) = results.read_left_out(tmp_path / "results.jsonl")
+    assert (note.task, note.shots) == ("visdial", 2)
+    # Two dialogs and the beginning of a third, as the model's vocabulary cuts them.
+    assert note.reason == "prompts have up to 783 tokens, config.max_prompt_length is 500"
+    assert f"note: visdial, 2 shots: left out: {note.reason}\n" in capsys.readouterr().out

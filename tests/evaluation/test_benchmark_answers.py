@@ -21,6 +21,7 @@ from flamingo_jax.evaluation.benchmark_answers import BenchmarkAnswers, shape_of
 from flamingo_jax.evaluation.benchmark_questions import Batch, Questions, Way
 from flamingo_jax.evaluation.benchmark_task import TASKS
 from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
+from flamingo_jax.evaluation.grounding_files import Grounding
 from flamingo_jax.evaluation.pictures import PictureEncoder
 from flamingo_jax.evaluation.predictions import Prediction
 from flamingo_jax.sharding.mesh import make_mesh
@@ -39,6 +40,17 @@ def _compile_fast() -> Iterator[None]:
 
 ONE_DEVICE = MeshConfig()
 WAY = Way(shots=3, selection="random", seed=0, images="real")
+
+
+def questions_of(
+    name: str, folder: Path, mesh: MeshConfig, threads: ThreadPoolExecutor, ensemble: int = 1
+) -> Questions:
+    """Those of a miniature."""
+    flamingo, encoder = model(mesh)
+    return Questions(
+        open_benchmark(name, str(folder), "test"), TASKS[name], config(mesh, ensemble=ensemble),
+        flamingo, encoder, threads, folder,
+    )  # fmt: skip
 
 
 def config(mesh: MeshConfig, **fields: Any) -> BenchmarkEvaluationConfig:
@@ -68,12 +80,8 @@ def ask(
     name: str, folder: Path, mesh: MeshConfig = ONE_DEVICE, mean: bool = False, ensemble: int = 1
 ) -> tuple[Batch, list[Prediction]]:
     """Asks the first two queries of a miniature."""
-    flamingo, encoder = model(mesh)
     with ThreadPoolExecutor(2) as threads:
-        questions = Questions(
-            open_benchmark(name, str(folder), "test"), TASKS[name],
-            config(mesh, ensemble=ensemble), flamingo, encoder, threads, folder,
-        )  # fmt: skip
+        questions = questions_of(name, folder, mesh, threads, ensemble)
         batch = questions.batch(range(2), WAY)
         return batch, list(answers(mesh, mean).predict(questions, batch))
 
@@ -122,3 +130,79 @@ def test_answers_are_the_same_on_any_mesh(name: str, data_dir: Path) -> None:
         assert dataclasses.replace(here, score=0.0, scores=()) == dataclasses.replace(
             there, score=0.0, scores=()
         )
+
+
+def ground(name: str, folder: Path, mesh: MeshConfig = ONE_DEVICE) -> tuple[Batch, list[Grounding]]:
+    """What is measured of the first two queries of a miniature."""
+    with ThreadPoolExecutor(2) as threads:
+        batch = questions_of(name, folder, mesh, threads).batch(range(2), WAY)
+        return batch, list(answers(mesh, False).ground(batch, is_real=True))
+
+
+def test_the_loss_of_ranked_answers_follows_from_their_scores(data_dir: Path) -> None:
+    _, predictions = ask("hateful_memes", data_dir, mean=True)
+    _, groundings = ground("hateful_memes", data_dir)
+    for prediction, line in zip(predictions, groundings, strict=True):
+        assert (line.query, line.index) == (prediction.query, prediction.index)
+        assert line.reference == ("no", "yes")[prediction.label]
+        assert line.loss == pytest.approx(-prediction.scores[prediction.label], rel=1e-5)
+
+
+def test_the_loss_of_open_answers_is_that_of_the_first_reference(data_dir: Path) -> None:
+    batch, groundings = ground("coco", data_dir)
+    functions, params = tiny.model(WORLD.size)
+    for asked, line in zip(batch.asked, groundings, strict=True):
+        assert line.reference == asked.item.answers[0]
+        (prompt,) = asked.prompts
+        answer = [*WORLD.encode(f" {line.reference}"), WORLD.end_of_chunk_id]
+        text = np.array([[*prompt.text, *answer]])
+        phi = np.array([[*prompt.media_index, *[len(prompt.pictures)] * len(answer)]])
+        logits = functions.forward(params, text, phi, batch.latents[list(prompt.pictures)][None])
+        log_p = jax.nn.log_softmax(logits)[0, len(prompt.text) - 1 : -1]
+        expected = -np.mean(np.asarray(log_p)[np.arange(len(answer)), answer])
+        assert line.loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_attention_is_that_of_each_prompt_alone(data_dir: Path) -> None:
+    batch, groundings = ground("coco", data_dir)
+    functions, params = tiny.model(WORLD.size)
+    for asked, line in zip(batch.asked, groundings, strict=True):
+        (prompt,) = asked.prompts
+        text, phi = np.array([prompt.text]), np.array([prompt.media_index])
+        _, cache = functions.prefill(
+            params, text, np.array([len(prompt.text)]), phi,
+            batch.latents[list(prompt.pictures)][None], len(prompt.text),
+        )  # fmt: skip
+        masses = functions.attention_masses(params, text, phi, cache, len(prompt.pictures))
+        assert len(prompt.pictures) == 4 == len(line.cross_attention)
+        np.testing.assert_allclose(line.cross_attention, masses.pictures[0], rtol=1e-4)
+        found = (line.self_attention_before, *line.self_attention)
+        np.testing.assert_allclose(found, masses.text[0], rtol=1e-4)
+        assert line.cross_attention_change == pytest.approx(float(masses.change[0]), rel=1e-4)
+        assert len(set(found)) == 5 and line.cross_attention[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+def test_without_right_answers_there_is_no_loss(data_dir: Path, is_real: bool) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        batch = questions_of("coco", data_dir, ONE_DEVICE, threads).batch(range(2), WAY)
+    unknown = dataclasses.replace(
+        batch.asked[0], item=dataclasses.replace(batch.asked[0].item, answers=())
+    )
+    batch = dataclasses.replace(batch, asked=(unknown, batch.asked[1]))
+    first, second = answers(ONE_DEVICE, False).ground(batch, is_real=is_real)
+    assert (first.reference, first.loss) == ("", None)
+    assert second.loss == pytest.approx(ground("coco", data_dir)[1][1].loss, rel=1e-5)
+    for line in (first, second):
+        assert bool(line.cross_attention) is bool(line.self_attention) is is_real
+        assert (line.cross_attention_change is None) is not is_real
+
+
+def test_grounding_is_the_same_on_any_mesh(data_dir: Path) -> None:
+    _, one = ground("coco", data_dir)
+    _, many = ground("coco", data_dir, MeshConfig(data=2, model=2))
+    for here, there in zip(one, many, strict=True):
+        assert here.loss == pytest.approx(there.loss, rel=1e-3)
+        np.testing.assert_allclose(here.self_attention, there.self_attention, rtol=1e-3)
+        change = here.cross_attention_change
+        assert there.cross_attention_change == pytest.approx(change, rel=1e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,10 @@ import pytest
 from flamingo_jax.config_evaluation import BenchmarkEvaluationConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import vocabulary
-from flamingo_jax.evaluation import benchmark_runner, results
+from flamingo_jax.evaluation import benchmark_runner, benchmark_scoring, results
 from flamingo_jax.evaluation.benchmark_opening import open_benchmarks
 from flamingo_jax.evaluation.benchmark_questions import Asked, Batch, Questions
+from flamingo_jax.evaluation.grounding_files import Grounding, read_groundings
 from flamingo_jax.evaluation.pictures import Pictures
 from flamingo_jax.evaluation.predictions import Prediction, read_predictions
 from tests.evaluation.benchmarks import miniatures
@@ -46,16 +48,31 @@ class Oracle:
     """Says what is right about the picture that it is shown, whatever the text."""
 
     batches: list[list[str]]
+    grounded: list[list[str]]
     stop_after: int | None = None
 
     def __init__(self, *arguments: object) -> None:
         Oracle.batches = []
+        Oracle.grounded = []
 
     def predict(self, questions: Questions, batch: Batch) -> Iterator[Prediction]:
         if Oracle.stop_after is not None and len(Oracle.batches) >= Oracle.stop_after:
             raise KeyboardInterrupt
         Oracle.batches.append([asked.item.id for asked in batch.asked])
         return (self._answer(questions, asked, batch) for asked in batch.asked)
+
+    def ground(self, batch: Batch, *, is_real: bool) -> Iterator[Grounding]:
+        Oracle.grounded.append([asked.item.id for asked in batch.asked])
+        for asked in batch.asked:
+            count = len(asked.prompts[0].pictures)
+            line = Grounding(query=asked.item.id, index=asked.index, loss=2.0 - is_real)
+            if is_real:
+                shares = tuple(float(place + 1) / 8 for place in range(count))
+                line = dataclasses.replace(
+                    line, cross_attention=(0.0,) * (count - 1) + (1.0,), self_attention=shares,
+                    cross_attention_change=0.25, self_attention_before=1 - sum(shares),
+                )  # fmt: skip
+            yield line
 
     def _answer(self, questions: Questions, asked: Asked, batch: Batch) -> Prediction:
         colour = batch.latents[asked.prompts[0].pictures[-1]][0]
@@ -112,10 +129,15 @@ def evaluate(asked: BenchmarkEvaluationConfig, folder: Path) -> list[results.Res
     return results.read(path)
 
 
+def scores(found: list[results.Result]) -> list[results.Result]:
+    """Without the numbers of grounding."""
+    return [result for result in found if result.metric in benchmark_scoring.METRICS]
+
+
 def test_who_sees_the_pictures_is_right_and_who_sees_others_is_not(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    found = evaluate(config(data_dir), tmp_path)
+    found = scores(evaluate(config(data_dir), tmp_path))
     assert len(found) == len(TASKS) * 2 * 3
     by_way = {(r.task, r.shots, r.images): r.value for r in found}
     for task in TASKS:
@@ -170,8 +192,9 @@ def test_an_interrupted_run_asks_only_the_batches_that_are_left(
     monkeypatch.setattr(Oracle, "stop_after", None)
     assert evaluate(asked, tmp_path / "parts") == whole
     assert Oracle.batches == everything[1:]
-    for file in (tmp_path / "whole" / "predictions").iterdir():
-        assert (tmp_path / "parts" / "predictions" / file.name).read_bytes() == file.read_bytes()
+    for file in (tmp_path / "whole").rglob("*.json*"):
+        other = tmp_path / "parts" / file.relative_to(tmp_path / "whole")
+        assert other.read_bytes() == file.read_bytes()
 
 
 def test_more_queries_go_on_from_fewer(data_dir: Path, tmp_path: Path) -> None:
@@ -185,9 +208,74 @@ def test_more_queries_go_on_from_fewer(data_dir: Path, tmp_path: Path) -> None:
 
 def test_controls_ask_as_many_as_they_should(data_dir: Path, tmp_path: Path) -> None:
     asked = config(data_dir, tasks=("imagenet",), shots=(0,), num_control_queries=3)
-    assert {(r.images, r.n) for r in evaluate(asked, tmp_path)} == {
+    assert {(r.images, r.n) for r in scores(evaluate(asked, tmp_path))} == {
         ("real", 6), ("zeroed", 3), ("swapped", 3),
     }  # fmt: skip
+
+
+def test_the_loss_is_that_of_the_same_queries(data_dir: Path, tmp_path: Path) -> None:
+    asked = config(data_dir, tasks=("imagenet",), shots=(2,), num_control_queries=3)
+    found = [r for r in evaluate(asked, tmp_path) if r.metric == "loss"]
+    assert {(r.images, r.value, r.n) for r in found} == {
+        ("real", 1.0, 3), ("zeroed", 2.0, 3), ("swapped", 2.0, 3),
+    }  # fmt: skip
+    # The batch in which the third query is has one more, of which only the answer is wanted.
+    assert [len(batch) for batch in Oracle.batches] == [2, 2, 2] + [2, 1] * 2
+    assert [len(batch) for batch in Oracle.grounded] == [2, 1] * 3
+    folder = tmp_path / "grounding"
+    real, zeroed, swapped = (
+        [line.query for line in read_groundings(folder / f"imagenet-2-0{way}.jsonl")]
+        for way in ("", "-zeroed", "-swapped")
+    )
+    assert real == zeroed == swapped == [*Oracle.batches[0], Oracle.batches[1][0]]
+
+
+def test_grounding_goes_on_where_it_was(data_dir: Path, tmp_path: Path) -> None:
+    asked = config(
+        data_dir, tasks=("imagenet",), shots=(0,), controls=("swapped",), num_control_queries=3
+    )
+    whole = evaluate(asked, tmp_path / "whole")
+    few = dataclasses.replace(asked, num_control_queries=2)
+    evaluate(few, tmp_path / "parts")
+    # Killed between an answer and what is measured beside it.
+    path = tmp_path / "parts" / "grounding" / "imagenet-0-0.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:9])
+    assert evaluate(asked, tmp_path / "parts") == whole
+    assert [len(batch) for batch in Oracle.grounded] == [2, 1, 1]
+    assert [len(batch) for batch in Oracle.batches] == [1]  # of the control; the others are there
+    for file in (tmp_path / "whole").rglob("*.json*"):
+        other = tmp_path / "parts" / file.relative_to(tmp_path / "whole")
+        assert sorted(other.read_bytes()) == sorted(file.read_bytes())
+
+
+def test_attention_by_picture_is_written_beside_the_results(data_dir: Path, tmp_path: Path) -> None:
+    asked = config(data_dir, tasks=("imagenet", "coco"))
+    found = evaluate(asked, tmp_path)
+    by_key = {(r.task, r.shots, r.metric): (r.value, r.images) for r in found if r.shots}
+    for metric, value in (
+        ("cross_attention_change", 25.0), ("cross_attention_to_query", 100.0),
+        ("self_attention_to_query", 37.5), ("self_attention_to_shots", 37.5),
+    ):  # fmt: skip
+        assert by_key["coco", 2, metric] == (value, "real")
+    lines = [json.loads(line) for line in (tmp_path / "attention.jsonl").read_text().splitlines()]
+    assert [(line["task"], line["shots"]) for line in lines] == [
+        ("imagenet", 0), ("imagenet", 2), ("coco", 0), ("coco", 2),
+    ]  # fmt: skip
+    assert lines[1]["self_attention"] == [0.125, 0.25, 0.375] and lines[1]["n"] == 6
+    assert lines[1]["self_attention_before"] == 0.25
+    assert lines[1]["cross_attention"] == [0.0, 0.0, 1.0]
+    # Measured again, a line takes the place of its earlier one.
+    evaluate(dataclasses.replace(asked, tasks=("imagenet",)), tmp_path)
+    assert len((tmp_path / "attention.jsonl").read_text().splitlines()) == 4
+
+
+def test_without_controls_nothing_is_measured_beside_answers(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    found = evaluate(config(data_dir, tasks=("imagenet",), controls=()), tmp_path)
+    assert scores(found) == found and Oracle.grounded == []
+    assert not (tmp_path / "grounding").exists() and not (tmp_path / "attention.jsonl").exists()
 
 
 def test_answers_of_another_model_or_config_are_refused(data_dir: Path, tmp_path: Path) -> None:

@@ -5,12 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flamingo_jax.evaluation import file_retrieval
+from flamingo_jax.evaluation import two_tower_ranks
 from flamingo_jax.evaluation.benchmarks.benchmark import Item
-from flamingo_jax.evaluation.file_retrieval import captions, score_retrieval
+from flamingo_jax.evaluation.file_retrieval import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
+    captions,
+    score_retrieval,
+)
 from flamingo_jax.evaluation.scoring import Score
+from flamingo_jax.evaluation.two_tower_ranks import rank_candidates
 
 NUM_IMAGES = 30
+
+
+def _score(image_IE: np.ndarray, text_TE: np.ndarray, image_T: np.ndarray) -> list[Score]:
+    """Both directions."""
+    image_I = np.arange(len(image_IE))
+    of_images = rank_candidates(image_IE, image_I, text_TE, image_T, 10)
+    of_texts = rank_candidates(text_TE, image_T, image_IE, image_I, 10)
+    return [
+        *score_retrieval(IMAGE_TO_TEXT, of_images.num_wrong_ahead, image_I),
+        *score_retrieval(TEXT_TO_IMAGE, of_texts.num_wrong_ahead, image_T),
+    ]
 
 
 def _made_up() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,7 +45,7 @@ def _by_metric(scores: list[Score]) -> dict[str, Score]:
 
 def test_agrees_with_sorting() -> None:
     image_IE, text_TE, image_T = _made_up()
-    found = _by_metric(score_retrieval(image_IE, text_TE, image_T))
+    found = _by_metric(_score(image_IE, text_TE, image_T))
     similarity_IT = image_IE @ text_TE.T
     for k in (1, 5, 10):
         of_images = [
@@ -52,9 +69,9 @@ def test_agrees_with_sorting() -> None:
 
 
 def test_queries_gone_through_in_blocks_score_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = score_retrieval(*_made_up())
-    monkeypatch.setattr(file_retrieval, "_BLOCK", 200)  # two images, or six texts
-    assert score_retrieval(*_made_up()) == at_once
+    at_once = _score(*_made_up())
+    monkeypatch.setattr(two_tower_ranks, "_BLOCK", 200)  # two images, or six texts
+    assert _score(*_made_up()) == at_once
 
 
 def test_captions_of_one_picture_are_no_independent_queries() -> None:
@@ -64,7 +81,7 @@ def test_captions_of_one_picture_are_no_independent_queries() -> None:
     image_IE = np.eye(201, dtype=np.float32)[:200]
     text_IE = np.where(is_found_I[:, None], image_IE, np.eye(201, dtype=np.float32)[200])
     image_T = np.repeat(np.arange(200), 5)
-    found = _by_metric(score_retrieval(image_IE, text_IE[image_T], image_T))
+    found = _by_metric(_score(image_IE, text_IE[image_T], image_T))
     score = found["text_to_image_recall_at_1"]
     assert score.value == pytest.approx(100 * is_found_I.mean())
     of_pictures = 100 * is_found_I.std(ddof=1) / np.sqrt(200)
@@ -72,7 +89,7 @@ def test_captions_of_one_picture_are_no_independent_queries() -> None:
 
 
 def test_equal_embeddings_find_nothing() -> None:
-    scores = score_retrieval(np.ones((20, 3)), np.ones((40, 3)), np.repeat(np.arange(20), 2))
+    scores = _score(np.ones((20, 3)), np.ones((40, 3)), np.repeat(np.arange(20), 2))
     assert [score.value for score in scores] == [0.0] * 6
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flamingo_jax.evaluation import results
 from flamingo_jax.evaluation.results import Result, append, read
 
 KEYS = [
@@ -145,3 +146,25 @@ def test_import_brings_no_framework_and_nothing_of_ours() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_notes_of_what_is_left_out_are_replaced_and_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+
+    def cell(shots: int, reason: str) -> results.LeftOut:
+        return results.LeftOut(
+            task="visdial", split="val", shots=shots, selection="random", reason=reason
+        )
+
+    results.note_left_out(path, [cell(4, "")])
+    assert list(tmp_path.iterdir()) == [] and results.read_left_out(path) == []
+    results.note_left_out(path, [cell(16, "too long"), cell(32, "much too long")])
+    results.note_left_out(path, [cell(4, ""), cell(16, "a little too long")])
+    assert results.read_left_out(path) == [
+        cell(16, "a little too long"), cell(32, "much too long"),
+    ]  # fmt: skip
+    results.note_left_out(path, [cell(16, ""), cell(32, "")])
+    assert results.read_left_out(path) == []
+    (tmp_path / "left_out.jsonl").write_text('{"task": "visdial"}\n')
+    with pytest.raises(ValueError, match="left_out.jsonl:1: not what was left out"):
+        results.read_left_out(path)

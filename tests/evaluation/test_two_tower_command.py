@@ -65,6 +65,12 @@ def test_results_are_written(
     assert "imagenet_zero_shot, swapped pictures: accuracy " in capsys.readouterr().out
     assert "Coco retrieval" in (workdir / "table.md").read_text()
 
+    # Scored again from what was written, the numbers are the same; no model is loaded.
+    (workdir / "results.jsonl").unlink()
+    assert _evaluate(workdir, tasks=tasks, rescore=True) == 0
+    again = results.read(workdir / "results.jsonl")
+    assert sorted(again, key=str) == sorted(found, key=str) and asked == ["contrastive"]
+
     # Another number of the same kind takes the place of the first.
     _evaluate(workdir, tasks="imagenet_zero_shot", data_dir=str(data_dir), num_queries=3)
     again = results.read(workdir / "results.jsonl")

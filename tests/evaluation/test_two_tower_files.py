@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.data.ops.decode import decode
+from flamingo_jax.evaluation import two_tower_predictions
 from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
 from flamingo_jax.evaluation.class_templates import (
     TEMPLATES_FOLDER,
@@ -39,8 +41,8 @@ def _evaluate(
     tasks = open_tasks([name], str(data_dir), split=split, **more)
     return list(
         evaluate_two_tower_files(
-            tasks, model, image_size=IMAGE_SIZE, config_hash="0" * 12, num_frames=NUM_FRAMES,
-            reader_threads=2,
+            tasks, model, folder=Path(tempfile.mkdtemp(dir=data_dir)), image_size=IMAGE_SIZE,
+            config_hash="0" * 12, num_frames=NUM_FRAMES, reader_threads=2,
         )
     )  # fmt: skip
 
@@ -167,6 +169,44 @@ def test_some_queries_of_the_validation(tmp_path: Path) -> None:
         "imagenet_zero_shot", random_model(), tmp_path, split="validation", num_queries=3
     )
     assert (real.split, real.n, swapped.n) == ("validation", 3, 3)
+
+
+@pytest.mark.parametrize("name", ["coco_retrieval", "imagenet_zero_shot"])
+def test_what_is_written_is_not_found_again(tmp_path: Path, name: str) -> None:
+    miniatures.coco(tmp_path / "data")
+    miniatures.imagenet(tmp_path / "data")
+    tasks = open_tasks([name], str(tmp_path / "data"), split="test")
+    model = random_model()
+
+    def evaluate(model: Any) -> list[Result]:
+        return list(
+            evaluate_two_tower_files(
+                tasks, model, folder=tmp_path / "p", image_size=IMAGE_SIZE, config_hash="0" * 12
+            )
+        )
+
+    found = evaluate(model)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "p").iterdir()}
+    assert set(files) == {
+        f"{name}{images}.{ending}" for images in ("", "-swapped") for ending in ("json", "jsonl")
+    }
+
+    def broken(*arguments: object) -> None:
+        raise AssertionError("nothing is to be embedded")
+
+    functions = dataclasses.replace(model.functions, encode_image=broken, encode_text=broken)
+    assert evaluate(dataclasses.replace(model, functions=functions)) == found
+    # Stopped between the two files.
+    (tmp_path / "p" / f"{name}-swapped.jsonl").unlink()
+    assert evaluate(model) == found
+    assert {path.name: path.read_bytes() for path in (tmp_path / "p").iterdir()} == files
+    with pytest.raises(UserError, match=f"{name}.jsonl has predictions of checkpoint"):
+        evaluate(dataclasses.replace(model, checkpoint="contrastive/8/fedcba9876543210"))
+
+    swapped = two_tower_predictions.read(tmp_path / "p" / f"{name}-swapped.jsonl")
+    queries = tasks[0].queries
+    shown = [line.medium for line in swapped[: len(queries)]]
+    assert shown == [item.medium for item in (*queries[1:], queries[0])]
 
 
 def test_what_is_wrong_is_told_at_opening(tmp_path: Path) -> None:

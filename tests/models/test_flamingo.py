@@ -15,6 +15,7 @@ from flamingo_jax.models.cache import AnswerPlace, start_answers
 from flamingo_jax.models.cross_attention import CrossAttention
 from flamingo_jax.models.flamingo import decoder_stacks
 from flamingo_jax.models.language_model import Block, output_logits
+from flamingo_jax.models.layers.linear import PANELS
 from flamingo_jax.models.layers.normalization import rms_norm
 from flamingo_jax.models.masks import media_mask
 from flamingo_jax.training.stages import regroup
@@ -171,6 +172,27 @@ def test_layers_apart_are_views_and_give_the_same(opened: Opened) -> None:
     expected, _ = functions.prefill(params, *arguments)
     logits, _ = functions.prefill(apart, *arguments)
     np.testing.assert_allclose(logits, expected, atol=1e-6)
+
+
+def test_matrices_of_answers_are_in_panels_besides_and_those_of_prompts_alone_are_not(
+    opened: Opened,
+) -> None:
+    functions, params, latents, text, index = opened
+    apart = functions.layers_apart(params)
+    layers = {path for path, leaves in apart.items() if "w" in leaves and path.startswith("groups")}
+    in_panels = {path for path in layers if PANELS in apart[path]}
+    assert {"/".join(path.split("/")[-2:]) for path in layers - in_panels} == {
+        "cross_attention/key", "cross_attention/value", "attention/relative_position",
+    }  # fmt: skip
+    lengths = np.array([8, 5])
+    _, cache = functions.prefill(apart, text[:, :8], lengths, index[:, :8], latents, 9)
+    place = AnswerPlace(jnp.zeros((2, 1), jnp.int32), jnp.zeros((2, 1, 1), jnp.int32), jnp.int32(0))
+    arguments = (text[:, 8:9], place, cache, start_answers(cache, 1))
+    expected, _ = functions.go_on(apart, *arguments)
+    for path in in_panels:
+        apart[path].pop("w")  # Answers do not read it.
+    logits, _ = functions.go_on(apart, *arguments)
+    np.testing.assert_array_equal(logits, expected)
 
 
 def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:

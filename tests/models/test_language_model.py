@@ -69,25 +69,35 @@ def test_only_distances_matter() -> None:
     np.testing.assert_allclose(second[:, :6], first, atol=1e-6)
 
 
-def test_shift_to_keys_by_definition() -> None:
+def test_logits_by_key_by_definition() -> None:
+    """Of queries at the last positions of all keys."""
     random = np.random.default_rng(0)
-    T = 5
-    logits = random.normal(size=(1, 1, T, T)).astype(np.float32)
-    shifted = np.asarray(relative_position.shift_to_keys(jnp.asarray(logits)))
+    B, T, S, N, K = 2, 3, 5, 2, 4
+    query = random.normal(size=(B, T, N, K)).astype(np.float32)
+    relative = random.normal(size=(S, N, K)).astype(np.float32)  # Of the distances S-1 to 0.
+    found = np.asarray(relative_position.logits_by_key(jnp.asarray(query), jnp.asarray(relative)))
+    assert found.shape == (B, N, T, S)
     for i in range(T):
-        for j in range(i + 1):
-            assert shifted[0, 0, i, j] == logits[0, 0, i, T - 1 - (i - j)]
+        for j in range(S - T + i + 1):
+            distance = S - T + i - j
+            expected = np.einsum("bnk,nk->bn", query[:, i], relative[S - 1 - distance])
+            np.testing.assert_allclose(found[:, :, i, j], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_gather_to_keys_agrees_with_shift_to_keys() -> None:
+def test_gather_to_keys_agrees_with_logits_by_key() -> None:
     random = np.random.default_rng(0)
     T = 6
-    logits = jnp.asarray(random.normal(size=(2, 3, T, T)), jnp.float32)
-    shifted = relative_position.shift_to_keys(logits)
+    query = jnp.asarray(random.normal(size=(2, T, 3, 4)), jnp.float32)
+    relative = jnp.asarray(random.normal(size=(T, 3, 4)), jnp.float32)
+    by_key = relative_position.logits_by_key(query, relative)
     distance_TT = jnp.arange(T)[:, None] - jnp.arange(T)
-    gathered = relative_position.gather_to_keys(logits, jnp.stack([distance_TT] * 2))
+    gathered = relative_position.gather_to_keys(
+        jnp.einsum("btnk,cnk->bntc", query, relative), jnp.stack([distance_TT] * 2)
+    )
     causal = np.tril(np.ones((T, T), bool))
-    np.testing.assert_array_equal(np.where(causal, gathered, 0), np.where(causal, shifted, 0))
+    np.testing.assert_allclose(
+        np.where(causal, gathered, 0), np.where(causal, by_key, 0), atol=1e-6
+    )
 
 
 def test_sinusoid_has_the_periods_of_transformer_xl_by_default() -> None:

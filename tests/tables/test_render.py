@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flamingo_jax.evaluation.results import append
+from flamingo_jax.evaluation.results import LeftOut, append
 from flamingo_jax.tables.render import render, write_table
 from tests.tables.made_up_results import make_result, quickstart_results
 
@@ -59,6 +59,32 @@ def test_missing_numbers_are_dashes() -> None:
     )  # fmt: skip
     assert rows[2][3:] == ["– (5.0 ± 1.5)", "90.0 ± 1.5", "–", "500–600"]
     assert rows[3][3:] == ["–", "–", "90.0 ± 1.5", "500"]
+
+
+def test_what_was_left_out_is_said_with_the_reason() -> None:
+    noted = {"task": "naming", "split": "test", "reason": "prompts have up to 99 tokens"}
+    left_out = [
+        LeftOut(shots=8, selection="random", **noted),
+        LeftOut(shots=4, selection="random", **noted),
+        LeftOut(shots=8, selection="rices", **(noted | {"split": "validation"})),
+    ]
+    text = render(
+        [
+            make_result(task="naming", shots=4),
+            make_result(task="naming", shots=4, selection="rices"),
+        ],
+        left_out,
+    )
+    rows = table_rows(text)
+    # A number that is there is shown; a note is of its own split and selection alone.
+    assert rows[0][3:5] == ["4 shots", "8 shots"]
+    assert rows[2][2:5] == ["random", "90.0 ± 1.5", "left out"]
+    assert rows[3][2:5] == ["RICES", "90.0 ± 1.5", "–"]
+    assert text.split("## Left out\n\n")[1].splitlines()[:3] == [
+        "- naming, 8 shots, random (test split): prompts have up to 99 tokens",
+        "- naming, 4 shots, random (test split): prompts have up to 99 tokens",
+        "- naming, 8 shots, RICES (validation split): prompts have up to 99 tokens",
+    ]
 
 
 def test_unlisted_tasks_metrics_and_selections_are_shown_as_they_are() -> None:

@@ -23,6 +23,11 @@ _ENDINGS = {
     "a": "er: est: er:e est:e",
     "r": "",
 }
+_PARTICIPLE = "ing"
+_AUXILIARIES = frozenset({"be", "have", "do"})
+_STEMS = {"else": "els", "his": "hi", "others": "other"}
+"""What pywsd makes of words that WordNet does not know, while it knows their Porter stem: all such
+among some 250 function words. (That "hi" is like other nouns then counts in WUPS.)"""
 _ROOT = "*ROOT*"
 """Stands above all verbs, adjectives and adverbs, which have no common root as nouns have."""
 
@@ -73,9 +78,10 @@ class WordNet:
     def base_forms(self, sentence: str) -> list[str]:
         """The base forms of a sentence's words; punctuation is left out.
 
-        A word is taken for a noun if it can be the form of one, else for a verb, an adjective or
-        an adverb; what WordNet does not know stays as it is. (The official code lets a tagger
-        guess the part of speech first.)
+        Comes near to pywsd, which lets a trained tagger guess the part of speech first. A word is
+        taken for a verb if it is a form in -ing, or one of be, have and do; else for a noun if it
+        can be the form of one, for a verb, an adjective, an adverb. What WordNet does not know
+        stays as it is, or is its stem.
 
         Args:
           sentence: a text.
@@ -98,12 +104,14 @@ class WordNet:
         return self._wu_palmer(senses[0], senses[1])
 
     def _base_form(self, word: str) -> str:
-        for part in _FILES:
+        as_verb = self._forms(word, "v")
+        is_verb = word.endswith(_PARTICIPLE) or not _AUXILIARIES.isdisjoint(as_verb)
+        for part in ("v", *_FILES) if is_verb else _FILES:
             forms = self._forms(word, part)
             if forms:
                 # The shortest, as NLTK's lemmatizer takes it.
                 return min(forms, key=len)
-        return word
+        return _STEMS.get(word, word)
 
     def _first_sense(self, word: str) -> tuple[str, int] | None:
         """Part of speech and place in its file of a word's first sense."""

@@ -78,6 +78,24 @@ def attend_to_parts(query_BTNK: jax.Array, parts: Sequence[Keys]) -> jax.Array:
     Returns:
         [B, T, N, K] in the dtype of the values.
     """
+    output_BNTK = sum(
+        jnp.einsum("bnts,bnsk->bntk", weights.astype(part.values.dtype), part.values)
+        for weights, part in zip(attention_weights(query_BTNK, parts), parts, strict=True)
+    )
+    return jnp.swapaxes(jnp.asarray(output_BNTK), 1, 2)
+
+
+def attention_weights(query_BTNK: jax.Array, parts: Sequence[Keys]) -> list[jax.Array]:
+    """How much `attend_to_parts` attends to every key.
+
+    Args:
+        query_BTNK: queries.
+        parts: the keys; their values are not read.
+
+    Returns:
+        float32 [B, N, T, S] for each of the parts. All weights of a query add up to 1, or are 0 if
+        it may see no key.
+    """
     scale = query_BTNK.shape[-1] ** -0.5
     lowest = jnp.finfo(jnp.float32).min
     query_BNTK = jnp.swapaxes(query_BTNK, 1, 2)
@@ -96,13 +114,7 @@ def attend_to_parts(query_BTNK: jax.Array, parts: Sequence[Keys]) -> jax.Array:
     ]
     total_BNT1 = sum(jnp.sum(weight, axis=-1, keepdims=True) for weight in weights)
     inverse_BNT1 = 1.0 / jnp.maximum(total_BNT1, jnp.finfo(jnp.float32).tiny)
-    output_BNTK = sum(
-        jnp.einsum(
-            "bnts,bnsk->bntk", (weight * inverse_BNT1).astype(part.values.dtype), part.values
-        )
-        for weight, part in zip(weights, parts, strict=True)
-    )
-    return jnp.swapaxes(jnp.asarray(output_BNTK), 1, 2)
+    return [weight * inverse_BNT1 for weight in weights]
 
 
 # The gradient is written out, since it needs less than automatic differentiation keeps and reads:

@@ -35,26 +35,33 @@ def sinusoid(
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
-def shift_to_keys(logits_BNTS: jax.Array) -> jax.Array:
-    """Re-indexes logits by key, for queries and keys at the same T positions.
+def logits_by_key(query_BTNK: jax.Array, relative_SNK: jax.Array) -> jax.Array:
+    """Products of queries with the position keys of their distances to all keys.
 
     Args:
-        logits_BNTS: [B, N, T, T]; column c belongs to distance T-1-c.
+        query_BTNK: queries at the last T of S positions.
+        relative_SNK: position keys of the distances S-1 to 0.
 
     Returns:
-        [B, N, T, T]; column j belongs to key position j, that is, to distance i-j in row i. Columns
-        j > i hold values without meaning: mask them.
+        [B, N, T, S]; column j belongs to key position j, that is, to distance S-T+i-j in row i.
+        Columns of distances below 0 hold values without meaning: mask them.
     """
-    B, N, T, S = logits_BNTS.shape
-    padded = jnp.pad(logits_BNTS, ((0, 0), (0, 0), (0, 0), (1, 0)))
-    return jnp.reshape(padded, (B, N, S + 1, T))[:, :, 1:].reshape(B, N, T, S)
+    B, T, N, K = query_BTNK.shape
+    S = len(relative_SNK)
+    # A column of zeros in front, and row i begins i columns later once the rows are S long: what
+    # is cut off in front of row 0 is T of them. Position keys are repeated for each row of the
+    # batch, so that its products lie as they are needed: in another order they would be moved.
+    padded_NSK = jnp.pad(jnp.swapaxes(relative_SNK, 0, 1), ((0, 0), (1, 0), (0, 0)))
+    keys_BNSK = jnp.broadcast_to(padded_NSK, (B, N, S + 1, K))
+    logits = jnp.einsum("btnk,bnsk->bnts", query_BTNK, keys_BNSK)
+    return jnp.reshape(jnp.reshape(logits, (B, N, T * (S + 1)))[:, :, T:], (B, N, T, S))
 
 
 def gather_to_keys(logits_BNTC: jax.Array, distance_BTS: jax.Array) -> jax.Array:
     """Re-indexes logits by key, for queries and keys anywhere.
 
     Args:
-        logits_BNTC: column c belongs to distance C-1-c, as in `shift_to_keys`.
+        logits_BNTC: column c belongs to distance C-1-c.
         distance_BTS: int32, how far before each query a key stands.
 
     Returns:

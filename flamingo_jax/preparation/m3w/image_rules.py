@@ -7,47 +7,20 @@ the training pipeline will see: decoded by the same code, with the same reasons 
 
 from __future__ import annotations
 
-import dataclasses
 import io
-import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flamingo_jax.data.bad_samples import BadSample, Reason
 from flamingo_jax.data.media import EncodedImage
 from flamingo_jax.data.ops import fit
-from flamingo_jax.data.ops.decode_image import MAX_PIXELS, decode_image
+from flamingo_jax.data.ops.decode_image import decode_image
 from flamingo_jax.preparation.m3w.config import M3WConfig
 from flamingo_jax.preparation.m3w.rules import ImageRule
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-"""What `decode_image` reads. Pillow would try all it knows, with other programs' help."""
+from flamingo_jax.preparation.picture_header import Header, read_header
 
 _JPEG = "JPEG"
 _JPEG_START = b"\xff\xd8\xff"
-
-_ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a picture's file says of it before it is decoded.
-
-    Attributes:
-        width: of the stored pixels.
-        height: of the stored pixels.
-        is_turned: whether EXIF says that the two are exchanged when it is shown.
-    """
-
-    width: int
-    height: int
-    is_turned: bool
 
 
 def check_image(image: EncodedImage, config: M3WConfig) -> bytes | ImageRule:
@@ -87,33 +60,6 @@ def image_rule(reason: Reason) -> ImageRule:
     return ImageRule(reason.value)
 
 
-def read_header(image: EncodedImage) -> Header:
-    """Reads the size of a picture, without decoding it.
-
-    Raises:
-        BadSample: the training pipeline could not read it either; the reason is the one it gives.
-    """
-    # Loaded here, as in `decode_image`.
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures, which are refused below.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(image.data), formats=_FORMATS) as opened:
-                header = Header(
-                    width=opened.width, height=opened.height, is_turned=_is_turned(opened)
-                )
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers raise whatever damaged bytes lead to.
-        decode_image(image, 1)  # Knows what is wrong.
-        raise BadSample(Reason.NOT_AN_IMAGE, image.name, str(error)) from error
-    if header.width * header.height > MAX_PIXELS:
-        raise BadSample(Reason.IMAGE_TOO_LARGE, image.name)
-    return header
-
-
 def is_single_colour(picture_HWC: np.ndarray, largest_range: int) -> bool:
     """Whether no colour channel of a picture, uint8 [H, W, 3], varies by more than so many levels.
 
@@ -122,13 +68,6 @@ def is_single_colour(picture_HWC: np.ndarray, largest_range: int) -> bool:
     flat = picture_HWC.reshape(-1, picture_HWC.shape[-1])
     ranges = flat.max(axis=0).astype(int) - flat.min(axis=0)
     return int(ranges.max()) <= largest_range
-
-
-def _is_turned(opened: Image.Image) -> bool:
-    try:
-        return "exif" in opened.info and opened.getexif().get(_ORIENTATION, 1) in _TURNED
-    except Exception:  # Broken EXIF data says nothing, to `decode_image` as well.
-        return False
 
 
 def upright(image: EncodedImage, header: Header, size: int) -> np.ndarray:

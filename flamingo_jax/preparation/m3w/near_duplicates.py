@@ -17,7 +17,8 @@ from flamingo_jax.data import files
 from flamingo_jax.data.bad_samples import BadSample
 from flamingo_jax.data.media import EncodedImage
 from flamingo_jax.data.ops.decode_image import decode_image
-from flamingo_jax.preparation.m3w.image_rules import read_header, upright
+from flamingo_jax.preparation.m3w.image_rules import upright
+from flamingo_jax.preparation.picture_header import read_header
 
 Embedder = Callable[[list[bytes]], np.ndarray]
 """Picture files that can be decoded -> float32 [N, E], one embedding each, of any length."""

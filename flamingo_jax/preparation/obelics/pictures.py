@@ -9,7 +9,7 @@ import numpy as np
 from flamingo_jax.data.media import EncodedImage
 from flamingo_jax.data.ops import fit
 from flamingo_jax.data.ops.decode_image import decode_image
-from flamingo_jax.preparation.picture_size import upright_size
+from flamingo_jax.preparation.picture_header import read_header
 
 _QUALITY = 90
 
@@ -32,7 +32,7 @@ def kept_jpeg(image: EncodedImage, max_side: int) -> bytes:
     from PIL import Image  # The embedded world needs no Pillow.
 
     square_HWC = decode_image(image, max_side)
-    width, height = upright_size(image)
+    width, height = read_header(image).upright_size
     size = min(max_side, max(width, height))
     if size < max_side:
         square_HWC = decode_image(image, size)  # The first one is enlarged.

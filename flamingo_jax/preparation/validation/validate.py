@@ -22,7 +22,7 @@ from flamingo_jax.data.media import EncodedImage, EncodedVideo, Media
 from flamingo_jax.data.ops.decode import decode
 from flamingo_jax.data.sources.source import Source
 from flamingo_jax.data.vocabulary import Vocabulary
-from flamingo_jax.preparation.picture_size import upright_size
+from flamingo_jax.preparation.picture_header import read_header
 
 _SAMPLES_AT_ONCE = 256
 
@@ -217,7 +217,7 @@ def _size(media: Media) -> Size | None:
     if isinstance(media, EncodedVideo):
         return None
     if isinstance(media, EncodedImage):
-        return upright_size(media)
+        return read_header(media).upright_size
     _, height, width, _ = media.shape
     return width, height
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from flamingo_jax.config import DatasetConfig
-from flamingo_jax.core.paths import Params, flatten, merge
+from flamingo_jax.core.paths import Params, flatten, merge, unflatten
 from flamingo_jax.data import schema
 from flamingo_jax.training import accumulation
 from flamingo_jax.training.accumulation import Batch, Metrics, Shard, unsharded
@@ -42,6 +42,8 @@ def make_step(
 
     Only the trainable tree is differentiated: nothing flows back into the vision encoder, and
     through the language model only to the layers between its own.
+
+    Parameters are stacked, or have layers apart (`models.layers_apart`).
 
     Args:
       functions: `encode_features(params, media_BIFHWC) -> features_BIFPD`,
@@ -79,7 +81,8 @@ def make_step(
         state, metrics = accumulation.update(
             state, batches, datasets, loss_gradient, optimizer, shard
         )
-        return state, metrics | gate_values(state.trainable)
+        gates = {path: leaf for path, leaf in flatten(state.trainable).items() if is_gate(path)}
+        return state, metrics | gate_values(functions.stacks.put_together(unflatten(gates)))
 
     return step
 
@@ -132,5 +135,10 @@ def gate_values(params: Params) -> Metrics:
     return {
         f"gate/{path}": jnp.tanh(gate.astype(jnp.float32))
         for path, gate in flatten(params).items()
-        if path.endswith("gate")
+        if is_gate(path)
     }
+
+
+def is_gate(path: str) -> bool:
+    """Whether a parameter is the gate of a cross-attention layer, before its tanh."""
+    return path.endswith("gate")

@@ -15,10 +15,14 @@ from flamingo_jax.core.errors import UserError
 from flamingo_jax.evaluation.benchmarks import vqa_format
 from flamingo_jax.evaluation.benchmarks.benchmark import Item
 from flamingo_jax.evaluation.benchmarks.benchmark_folder import BenchmarkFolder, Origin
+from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
+from flamingo_jax.evaluation.metrics.vqa_accuracy import vqa_accuracy
 from tests.evaluation.benchmarks import miniatures
 
 ORIGIN = Origin(name="okvqa", where="somewhere", layout="two files")
 ROWS = miniatures.VQA_VALIDATION
+
+SLICES = Path(__file__).resolve().parents[4] / "shared" / "vqa-slices"
 
 Content = dict[str, Any]
 
@@ -151,3 +155,33 @@ def test_the_training_set_gives_support_and_validation(tmp_path: Path) -> None:
     queries, support = vqa_format.draw_items("okvqa", "validation", training, answers)
     assert queries and support
     assert not {item.medium for item in queries} & {item.medium for item in support}
+
+
+@pytest.mark.parametrize("name", ["textvqa", "vizwiz"])
+def test_real_questions_are_read(tmp_path: Path, name: str) -> None:
+    """The first 200 validation questions, which here stand for the training set as well."""
+    if not (SLICES / name).is_dir():
+        pytest.skip(f"the slices of real questions are not at {SLICES}")
+    folder = tmp_path / name
+    folder.mkdir()
+    for kind in ("questions", "annotations"):
+        content = (SLICES / name / f"val_{kind}_vqa_format.json").read_bytes()
+        for subset in ("train", "val"):
+            (folder / f"{subset}_{kind}_vqa_format.json").write_bytes(content)
+    for media in ("train_images", "train", "val"):
+        (folder / media).mkdir()
+    benchmark = open_benchmark(name, str(tmp_path), "test")
+    assert benchmark.split == "val" and len(benchmark.queries) == len(benchmark.support) == 200
+    assert {len(item.answers) for item in benchmark.queries} == {10}
+    # What most people said scores 100 wherever four of them agree.
+    most = [max(item.answers, key=item.answers.count) for item in benchmark.queries]
+    scores = vqa_accuracy(most, [item.answers for item in benchmark.queries])
+    for item, answer, score in zip(benchmark.queries, most, scores, strict=True):
+        assert item.answers.count(answer) < 4 or score == pytest.approx(100)
+    first = benchmark.queries[0]
+    if name == "textvqa":
+        assert first.medium == "train_images/003a8ae2ef43b901.jpg" and first.id == "34602"
+        assert first.answers[:2] == ("nous les gosses", "dakota")
+    else:
+        assert first.medium == "val/VizWiz_val_00000000.jpg" and first.id == "0"
+        assert first.details["answer_type"] == "unanswerable"

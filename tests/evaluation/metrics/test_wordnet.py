@@ -34,6 +34,31 @@ def test_similarity_by_hand(tiny: WordNet) -> None:
 
 def test_base_forms(tiny: WordNet) -> None:
     assert tiny.base_forms("The dogs, ate; walking mice!") == ["the", "dog", "eat", "walk", "mice"]
+    # Verbs rather than the nouns that they may be as well; a noun that is no verb's form stays.
+    assert tiny.base_forms("was running with a string") == ["be", "run", "with", "a", "string"]
+    assert tiny.base_forms("others on his runs") == ["other", "on", "hi", "run"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        # As pywsd has them where its tagger is right: -ing is VBG, "as" and "its" no part that
+        # WordNet has, and a word is taken for a noun then.
+        ("he was hitting elephant with stick", "he be hit elephant with stick"),
+        ("playing with baby", "play with baby"),
+        ("put cookie on his face", "put cookie on hi face"),
+        ("talked to the camera", "talk to the camera"),
+        ("does hand gesture", "do hand gesture"),
+        ("help man do something else", "help man do something els"),
+        ("play as a toy", "play a a toy"),
+        ("lick its tail", "lick it tail"),
+        ("use feet to kick it up", "use foot to kick it up"),
+        ("breathing out", "breathe out"),
+        ("engrossed in show", "engross in show"),
+    ],
+)
+def test_base_forms_of_answers_in_the_real_wordnet(answer: str, words: str) -> None:
+    assert _real().base_forms(answer) == words.split()
 
 
 def test_a_missing_folder_says_what_to_install(tmp_path: Path) -> None:
@@ -48,10 +73,14 @@ def test_a_broken_index_is_named(tmp_path: Path) -> None:
         WordNet(tmp_path)
 
 
-def test_similarities_of_the_real_wordnet() -> None:
+def _real() -> WordNet:
     if not (REAL / "index.noun").is_file():
         pytest.skip(f"no WordNet in {REAL}; install wordnet-base, or set WORDNET to its folder")
-    wordnet = WordNet(REAL)
+    return WordNet(REAL)
+
+
+def test_similarities_of_the_real_wordnet() -> None:
+    wordnet = _real()
     for first, second, expected in golden.load("wups.json")["wordnet_3.0"]:
         found = 1.0 if first == second else wordnet.similarity(first, second)
         assert found == pytest.approx(expected, abs=1e-6), (first, second)

@@ -15,16 +15,24 @@ SYNSETS = {
     "tool": ("n", ["tool"], ["entity"]),
     "knife": ("n", ["knife", "blade"], ["tool"]),
     "run_noun": ("n", ["run"], ["entity"]),
+    "running": ("n", ["running", "wa"], ["entity"]),
+    "string": ("n", ["string"], ["tool"]),
     "move": ("v", ["move", "go"], []),
     "walk": ("v", ["walk"], ["move"]),
     "run": ("v", ["run"], ["move"]),
     "eat": ("v", ["eat"], []),
+    "be": ("v", ["be"], []),
     "red": ("a", ["red"], []),
     "big": ("a", ["big", "large"], []),
     "slowly": ("r", ["slowly"], []),
 }
 FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
-EXCEPTIONS = {"n": "mice mouse\n", "v": "ate eat\nran run\nwent go\n", "a": "", "r": ""}
+EXCEPTIONS = {
+    "n": "mice mouse\n",
+    "v": "ate eat\nran run\nrunning run\nwas be\nwent go\n",
+    "a": "",
+    "r": "",
+}
 
 
 def write(folder: Path) -> None:

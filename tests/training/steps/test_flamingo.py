@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from flamingo_jax.config import DatasetConfig
+from flamingo_jax.models.layers_apart import Stacks
 from flamingo_jax.training.losses import next_token_loss
 from flamingo_jax.training.state import TrainState, start_state
 from flamingo_jax.training.steps import flamingo
@@ -66,7 +67,9 @@ def forward(*arguments: Any) -> jax.Array:
     return x_BTD @ embedding_VD.T
 
 
+NO_STACKS = Stacks((), "")
 FUNCTIONS = types.SimpleNamespace(
+    stacks=NO_STACKS,
     encode_features=encode_features,
     resample=resample,
     encode_media=encode_media,
@@ -184,7 +187,7 @@ def test_text_alone_stands_beside_pictures(vision_is_trained: bool) -> None:
 def test_a_run_of_text_alone_encodes_nothing() -> None:
     optimizer = optax.sgd(0.1)
     state = make_state(optimizer)
-    functions = types.SimpleNamespace(text_activations=text_activations)
+    functions = types.SimpleNamespace(text_activations=text_activations, stacks=NO_STACKS)
     step = flamingo.make_step(functions, optimizer, [dataset("text")])
     batch = text_alone(make_batch(0))
     _, metrics = jax.jit(step)(state, {"text": batch})

@@ -1,0 +1,193 @@
+"""Cross-attention in which every token sees the visual tokens of one picture: phi's.
+
+A mask over all pictures would hide all but one of them from each token, after products with all of
+them. Here a block of tokens meets the pictures that its tokens see and no others.
+
+Since phi counts pictures, it does not fall along a row (tokens that see none, phi 0, may stand
+anywhere): J blocks of tokens and I pictures meet in at most J + I - 1 pairs, like the squares that
+a staircase passes through. So their number is known before their places are.
+
+Shape letters: B batch, T tokens, I pictures, R visual tokens of a picture, N heads, K width of a
+head, J blocks, C tokens of a block, P pairs of a block and a picture.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+_BLOCK = 32
+"""Tokens of a block. Smaller ones meet fewer pictures that they need not, in smaller products."""
+
+
+class OwnPicture(NamedTuple):
+    """That a token sees one picture, where a mask would say so for every visual token.
+
+    Attributes:
+        media_index: phi, int32 [B, T], as of `attend_to_own_picture`.
+        num_latents: R.
+    """
+
+    media_index: jax.Array
+    num_latents: int
+
+    def by_picture(self, x_BMNK: jax.Array) -> jax.Array:
+        """Visual tokens of all pictures in a row, as those of each: [B, I, R, N, K]."""
+        B, M, N, K = x_BMNK.shape
+        return jnp.reshape(x_BMNK, (B, M // self.num_latents, self.num_latents, N, K))
+
+
+def attend_to_own_picture(
+    query_BTNK: jax.Array, key_BIRNK: jax.Array, value_BIRNK: jax.Array, media_index_BT: jax.Array
+) -> jax.Array:
+    """Scaled dot-product attention with a float32 softmax, of each token to one picture.
+
+    The values are those of `layers.attention.attend` with `masks.media_mask`.
+
+    Args:
+        query_BTNK: queries.
+        key_BIRNK: keys of the visual tokens.
+        value_BIRNK: their values.
+        media_index_BT: phi, int32, 0 to I; where it is 0 the result is 0. It must not fall along a
+            row, zeros left out: where it does, the result of the row is not a number.
+
+    Returns:
+        [B, T, N, K] in the dtype of the values.
+    """
+    T = query_BTNK.shape[1]
+    padding = -T % _BLOCK
+    pad = ((0, 0), (0, padding))
+    query_BTNK = jnp.pad(query_BTNK, (*pad, (0, 0), (0, 0)))
+    pairs = _pair(jnp.pad(media_index_BT, pad), key_BIRNK.shape[1])
+    return _attend(query_BTNK, key_BIRNK, value_BIRNK, pairs)[:, :T]
+
+
+class Pairs(NamedTuple):
+    """Which blocks and pictures meet.
+
+    Attributes:
+        block: int32 [B, P].
+        picture: int32 [B, P], from 0.
+        sees: [B, P, C], whether the block's token sees that picture.
+        of_token: int32 [B, T], the pair in which the token sees its picture.
+        weight: float32 [B, T], 1; 0 of tokens that see none; not a number where phi falls.
+    """
+
+    block: jax.Array
+    picture: jax.Array
+    sees: jax.Array
+    of_token: jax.Array
+    weight: jax.Array
+
+
+def _pair(media_index_BT: jax.Array, num_media: int) -> Pairs:
+    """Pairs the blocks of a row with the pictures that they see, from left to right."""
+    B, T = media_index_BT.shape
+    media_index_BJC = jnp.reshape(media_index_BT, (B, -1, _BLOCK))
+    num_blocks = media_index_BJC.shape[1]
+    last_BJ = jnp.max(media_index_BJC, axis=2)
+    first_BJ = jnp.min(jnp.where(media_index_BJC > 0, media_index_BJC, num_media + 1), axis=2)
+    count_BJ = jnp.where(last_BJ > 0, last_BJ - first_BJ + 1, 0)
+    stop_BJ = jnp.cumsum(count_BJ, axis=1)
+    # The pair in which a block meets picture 0, if it did.
+    offset_BJ = stop_BJ - count_BJ - first_BJ
+
+    num_pairs = num_blocks + num_media - 1
+    pair_P = jnp.arange(num_pairs)
+    block_BP = jnp.sum(pair_P[:, None] >= stop_BJ[:, None], axis=2)
+    block_BP = jnp.minimum(block_BP, num_blocks - 1)  # Of the pairs that are left over.
+    picture_BP = pair_P - jnp.take_along_axis(offset_BJ, block_BP, axis=1)
+    media_index_BPC = jnp.take_along_axis(media_index_BJC, block_BP[:, :, None], axis=1)
+    of_token_BT = media_index_BT + jnp.repeat(offset_BJ, _BLOCK, axis=1)
+    falls_B1 = stop_BJ[:, -1:] > num_pairs
+    weight_BT = jnp.where(falls_B1, jnp.nan, (media_index_BT > 0).astype(jnp.float32))
+    return Pairs(
+        block_BP,
+        jnp.clip(picture_BP - 1, 0, num_media - 1),
+        (media_index_BPC == picture_BP[:, :, None]) & (media_index_BPC > 0),
+        jnp.clip(of_token_BT, 0, num_pairs - 1),
+        weight_BT,
+    )
+
+
+@jax.custom_vjp
+def _attend(
+    query_BTNK: jax.Array, key_BIRNK: jax.Array, value_BIRNK: jax.Array, pairs: Pairs
+) -> jax.Array:
+    return _attend_forward(query_BTNK, key_BIRNK, value_BIRNK, pairs)[0]
+
+
+def _attend_forward(
+    query_BTNK: jax.Array, key_BIRNK: jax.Array, value_BIRNK: jax.Array, pairs: Pairs
+) -> tuple[jax.Array, tuple[Any, ...]]:
+    """The output, and what the gradient needs of the way there."""
+    query_BPCNK = _of_blocks(query_BTNK, pairs)
+    key_BPRNK, value_BPRNK = (_of_pictures(x, pairs) for x in (key_BIRNK, value_BIRNK))
+    logits = jnp.einsum("bpcnk,bprnk->bpncr", query_BPCNK, key_BPRNK).astype(jnp.float32)
+    # Tokens of the block that see another picture attend as well; they are not looked up.
+    probabilities = jax.nn.softmax(logits * query_BTNK.shape[-1] ** -0.5, axis=-1)
+    probabilities = probabilities.astype(value_BIRNK.dtype)
+    output_BPCNK = jnp.einsum("bpncr,bprnk->bpcnk", probabilities, value_BPRNK)
+    output = _of_tokens(output_BPCNK, pairs)
+    return output, (query_BTNK, key_BIRNK, value_BIRNK, pairs, probabilities, output)
+
+
+def _attend_backward(residuals: tuple[Any, ...], gradient_BTNK: jax.Array) -> tuple[Any, ...]:
+    """Gradients of queries, keys and values; as of `layers.attention.attend`, pair by pair."""
+    query_BTNK, key_BIRNK, value_BIRNK, pairs, probabilities, output_BTNK = residuals
+    products = output_BTNK.astype(jnp.float32) * gradient_BTNK.astype(jnp.float32)
+    sees_BPC11 = pairs.sees[..., None, None]
+    row_sum_BPCN1 = _of_blocks(jnp.sum(products, axis=-1, keepdims=True), pairs) * sees_BPC11
+    gradient_BPCNK = _of_blocks(gradient_BTNK, pairs) * sees_BPC11.astype(gradient_BTNK.dtype)
+    query_BPCNK = _of_blocks(query_BTNK, pairs)
+    key_BPRNK, value_BPRNK = (_of_pictures(x, pairs) for x in (key_BIRNK, value_BIRNK))
+    logit_gradient = jnp.einsum("bpcnk,bprnk->bpncr", gradient_BPCNK, value_BPRNK)
+    logit_gradient = logit_gradient.astype(jnp.float32) - jnp.swapaxes(row_sum_BPCN1, 2, 3)
+    logit_gradient = probabilities.astype(jnp.float32) * logit_gradient
+    logit_gradient = logit_gradient * query_BTNK.shape[-1] ** -0.5
+    logit_gradient = logit_gradient.astype(query_BTNK.dtype)
+    query_gradient = jnp.einsum("bpncr,bprnk->bpcnk", logit_gradient, key_BPRNK)
+    key_gradient = jnp.einsum("bpncr,bpcnk->bprnk", logit_gradient, query_BPCNK)
+    value_gradient = jnp.einsum("bpncr,bpcnk->bprnk", probabilities, gradient_BPCNK)
+    num_media = key_BIRNK.shape[1]
+    return (
+        _of_tokens(query_gradient, pairs),
+        _sum_of_pictures(key_gradient, pairs, num_media),
+        _sum_of_pictures(value_gradient, pairs, num_media),
+        None,
+    )
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+def _of_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """The block of every pair: [B, T, N, K] -> [B, P, C, N, K]."""
+    B, _, N, K = x_BTNK.shape
+    x_BJCNK = jnp.reshape(x_BTNK, (B, -1, _BLOCK, N, K))
+    return jnp.take_along_axis(x_BJCNK, pairs.block[:, :, None, None, None], axis=1)
+
+
+def _of_pictures(x_BIRNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """The picture of every pair: [B, I, R, N, K] -> [B, P, R, N, K]."""
+    return jnp.take_along_axis(x_BIRNK, pairs.picture[:, :, None, None, None], axis=1)
+
+
+def _of_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """What every token has from the pair of its picture: [B, P, C, N, K] -> [B, T, N, K]."""
+    B, P, C, N, K = x_BPCNK.shape
+    T = pairs.of_token.shape[1]
+    row_BT = pairs.of_token * C + jnp.arange(T) % C
+    x_BTNK = jnp.take_along_axis(
+        jnp.reshape(x_BPCNK, (B, P * C, N, K)), row_BT[:, :, None, None], axis=1
+    )
+    weight_BT11 = pairs.weight[:, :, None, None].astype(x_BTNK.dtype)
+    return jnp.where(weight_BT11 == 0, 0, x_BTNK * weight_BT11)
+
+
+def _sum_of_pictures(x_BPRNK: jax.Array, pairs: Pairs, num_media: int) -> jax.Array:
+    """Sums over the pairs of every picture: [B, P, R, N, K] -> [B, I, R, N, K]."""
+    is_picture_BPI = pairs.picture[:, :, None] == jnp.arange(num_media)
+    return jnp.einsum("bpi,bprnk->birnk", is_picture_BPI.astype(x_BPRNK.dtype), x_BPRNK)
