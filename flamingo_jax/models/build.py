@@ -23,7 +23,7 @@ from flamingo_jax.models.cache import AnswerCache, PromptCache
 from flamingo_jax.models.flamingo import BLOCKS, OUTPUT, FlamingoDecoder, decoder_stacks
 from flamingo_jax.models.induction_initialization import induction_initialization
 from flamingo_jax.models.language_model import LanguageModel, output_logits
-from flamingo_jax.models.layers.linear import PANELS, in_panels
+from flamingo_jax.models.layers.linear import in_panels
 from flamingo_jax.models.layers_apart import Stacks, with_panels
 from flamingo_jax.models.resampler import LAYERS
 from flamingo_jax.models.resamplers import make_resampler
@@ -204,7 +204,7 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
 
     def layers_apart(params: Params) -> Params:
         tables = [params["language_model"]["embedding"], params["extra_embeddings"]["end_of_chunk"]]
-        output = {OUTPUT: {PANELS: in_panels(jnp.concatenate(tables).T)}}
+        output = {OUTPUT: in_panels(jnp.concatenate(tables).T)}
         return stacks.take_apart(with_panels(params, stack_names)) | output
 
     def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flamingo_jax.core.paths import flatten, unflatten
-from flamingo_jax.models.layers.linear import PANELS, in_panels
+from flamingo_jax.models.layers.linear import in_panels
 
 Params = Mapping[str, Mapping[str, jax.Array]]
 
@@ -136,12 +136,12 @@ def with_panels(params: Params, stacks: Collection[str]) -> dict[str, dict[str, 
         stacks: names of those that the tokens go through.
     """
     leaves = flatten(params)
-    panels = {}
+    panels: dict[str, jax.Array] = {}
     for path, leaf in leaves.items():
         module, _, name = path.rpartition("/")
         is_in_stack = path.split("/")[0] in stacks
         if is_in_stack and name == "w" and not module.endswith(_OF_PROMPTS_ALONE):
-            panels[f"{module}/{PANELS}"] = in_panels(leaf)
+            panels |= {f"{module}/{part}": panel for part, panel in in_panels(leaf).items()}
     return unflatten({**leaves, **panels})
 
 

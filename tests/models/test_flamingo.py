@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -180,7 +182,7 @@ def test_matrices_of_answers_are_in_panels_besides_and_those_of_prompts_alone_ar
     functions, params, latents, text, index = opened
     apart = functions.layers_apart(params)
     layers = {path for path, leaves in apart.items() if "w" in leaves and path.startswith("groups")}
-    in_panels = {path for path in layers if PANELS in apart[path]}
+    in_panels = {path for path in layers if PANELS.format(0) in apart[path]}
     assert {"/".join(path.split("/")[-2:]) for path in layers - in_panels} == {
         "cross_attention/key", "cross_attention/value", "attention/relative_position",
     }  # fmt: skip
@@ -231,3 +233,25 @@ def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:
             x = block.apply(part("groups/language_model/", group, layer), x)
     logits = output_logits(rms_norm(x, ends["final_norm_scale"]), rows)
     np.testing.assert_allclose(logits, expected, atol=2e-5)
+
+
+def test_depth_does_not_make_the_program_longer() -> None:
+    """Stacks are loops, forward and backward, so that the compiler's work stays the same."""
+
+    def num_lines(num_layers: int, num_resampler_layers: int) -> int:
+        config = tiny.model_config(num_layers=num_layers)
+        assert config.resampler is not None
+        resampler = dataclasses.replace(config.resampler, num_layers=num_resampler_layers)
+        functions = build.build_flamingo(dataclasses.replace(config, resampler=resampler))
+        params = jax.eval_shape(functions.init, tiny.key())
+        _, text, index = tiny.example(config)
+        width = params["resampler/input_projection"]["w"].shape[0]
+
+        def loss(params: build.Params, features: jax.Array) -> jax.Array:
+            latents = functions.resample(params, features)
+            return jnp.sum(functions.forward(params, text, index, latents))
+
+        features = jax.ShapeDtypeStruct((2, 3, 1, 5, width), jnp.float32)
+        return jax.jit(jax.grad(loss)).lower(params, features).as_text().count("\n")
+
+    assert num_lines(8, 2) == num_lines(16, 4)

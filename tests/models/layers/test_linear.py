@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flamingo_jax.models.layers import linear
 from flamingo_jax.models.layers.linear import PANELS, Linear, in_panels
 
 WIDTH, COLUMNS = 5, 70  # a panel and a part of one
@@ -20,7 +21,7 @@ B = RANDOM.standard_normal(COLUMNS, np.float32)
 
 def test_panels_are_64_columns_each_filled_up_with_zeros() -> None:
     stacked = np.stack([W, 2 * W])
-    panels = in_panels(jnp.asarray(stacked))
+    panels = in_panels(jnp.asarray(stacked))["panels_0"]
     assert panels.shape == (2, 2, WIDTH, 64)
     np.testing.assert_array_equal(panels[:, 0], stacked[..., :64])
     np.testing.assert_array_equal(panels[:, 1, :, :6], stacked[..., 64:])
@@ -33,11 +34,24 @@ def test_few_rows_are_multiplied_with_panels_and_give_the_same(shape: tuple[int,
     expected = x.astype(np.float64) @ W + B
     params = {"layer": {"w": jnp.asarray(W), "b": jnp.asarray(B)}}
     np.testing.assert_allclose(LAYER.apply(params, x), expected, atol=1e-5)
-    params["layer"][PANELS] = in_panels(params["layer"]["w"])
+    params["layer"] |= in_panels(params["layer"]["w"])
     np.testing.assert_allclose(LAYER.apply(params, x), expected, atol=1e-5)
     # Which of the two was read shows when the other is not there or wrong.
-    params["layer"]["w" if shape[0] * shape[1] <= 24 else PANELS] = jnp.zeros(())
+    wrong = "w" if shape[0] * shape[1] <= 24 else PANELS.format(0)
+    params["layer"][wrong] = jnp.zeros(())
     np.testing.assert_allclose(LAYER.apply(params, x), expected, atol=1e-5)
+
+
+def test_large_matrices_are_in_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_SMALLEST_PART", 64)
+    w = RANDOM.standard_normal((WIDTH, 7 * 64 - 1), np.float32)
+    parts = in_panels(jnp.asarray(w))
+    assert [parts[PANELS.format(part)].shape[0] for part in range(4)] == [2, 2, 2, 1]
+    layer = hk.without_apply_rng(
+        hk.transform(lambda x: Linear(w.shape[1], with_bias=False, name="layer")(x))
+    )
+    x = RANDOM.standard_normal((3, WIDTH), np.float32)
+    np.testing.assert_allclose(layer.apply({"layer": parts}, x), x @ w, atol=1e-5)
 
 
 def test_a_new_layer_has_no_panels() -> None:
