@@ -201,7 +201,7 @@ def _stacks_to_take_apart(
     Raises:
       UserError: there are none in this stage, or several devices.
     """
-    if not config.model or not config.model.layers_apart:
+    if not config.model.layers_apart:
         return None
     if stage.stacks is None:
         raise UserError(

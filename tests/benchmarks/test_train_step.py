@@ -17,6 +17,7 @@ from configs import quickstart
 from flamingo_jax.config import resolve
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.paths import flatten
+from flamingo_jax.models import build
 from flamingo_jax.training.stages import make_stage
 
 TINY = sizes.SIZES["tiny"]
@@ -31,8 +32,9 @@ def test_one_step_of_ours_has_the_loss_of_chance_and_trains_what_the_library_tra
     assert counts["trainable"] > counts["frozen"] > 0
     _, state, _ = ours.jitted_step(TINY)
     is_trainable = make_stage(resolve(quickstart.get_config("flamingo")), tmp_path).is_trainable
-    assert all(map(is_trainable, flatten(state.trainable)))
-    assert not any(map(is_trainable, flatten(state.frozen)))
+    together = build.build_flamingo(ours.model_config(TINY)).stacks.path_together
+    assert all(is_trainable(together(path)) for path in flatten(state.trainable))
+    assert not any(is_trainable(together(path)) for path in flatten(state.frozen))
 
 
 def test_operations_are_those_counted_by_hand_in_the_dominant_products() -> None:

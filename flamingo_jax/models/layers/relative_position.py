@@ -48,13 +48,15 @@ def logits_by_key(query_BTNK: jax.Array, relative_SNK: jax.Array) -> jax.Array:
     """
     B, T, N, K = query_BTNK.shape
     S = len(relative_SNK)
-    # A column of zeros in front, and row i begins i columns later once the rows are S long: what
-    # is cut off in front of row 0 is T of them. Position keys are repeated for each row of the
-    # batch, so that its products lie as they are needed: in another order they would be moved.
-    padded_NSK = jnp.pad(jnp.swapaxes(relative_SNK, 0, 1), ((0, 0), (1, 0), (0, 0)))
-    keys_BNSK = jnp.broadcast_to(padded_NSK, (B, N, S + 1, K))
+    # Position keys are repeated for each row of the batch, so that its products lie as they are
+    # needed: in another order they would be moved.
+    keys_BNSK = jnp.broadcast_to(jnp.swapaxes(relative_SNK, 0, 1), (B, N, S, K))
     logits = jnp.einsum("btnk,bnsk->bnts", query_BTNK, keys_BNSK)
-    return jnp.reshape(jnp.reshape(logits, (B, N, T * (S + 1)))[:, :, T:], (B, N, T, S))
+    # Row i begins with distance S-T+i, in column T-1-i: row after row, that is S-1 numbers after
+    # the beginning of the row before. So all but the last column is there, uncut. The last has a
+    # meaning in the last row alone, where distance 0 stands in it anyway.
+    rows = jnp.reshape(logits, (B, N, T * S))[:, :, T - 1 : T - 1 + T * (S - 1)]
+    return jnp.concatenate([jnp.reshape(rows, (B, N, T, S - 1)), logits[..., -1:]], axis=-1)
 
 
 def gather_to_keys(logits_BNTC: jax.Array, distance_BTS: jax.Array) -> jax.Array:
