@@ -50,8 +50,9 @@ def attend_to_own_picture(
         query_BTNK: queries.
         key_BIRNK: keys of the visual tokens.
         value_BIRNK: their values.
-        media_index_BT: phi, int32, 0 to I; where it is 0 the result is 0. It must not fall along a
-            row, zeros left out: where it does, the result of the row is not a number.
+        media_index_BT: phi, int32; where it is 0, or above I, the result is 0. It does not fall
+            along a row, zeros left out. Where it falls so often that the pairs do not suffice, the
+            result of the row is not a number, never a wrong one.
 
     Returns:
         [B, T, N, K] in the dtype of the values.
@@ -72,7 +73,8 @@ class Pairs(NamedTuple):
         picture: int32 [B, P], from 0.
         sees: [B, P, C], whether the block's token sees that picture.
         of_token: int32 [B, T], the pair in which the token sees its picture.
-        weight: float32 [B, T], 1; 0 of tokens that see none; not a number where phi falls.
+        weight: float32 [B, T], 1; 0 of tokens that see none; not a number in rows that need more
+            pairs.
     """
 
     block: jax.Array
@@ -84,7 +86,8 @@ class Pairs(NamedTuple):
 
 def _pair(media_index_BT: jax.Array, num_media: int) -> Pairs:
     """Pairs the blocks of a row with the pictures that they see, from left to right."""
-    B, T = media_index_BT.shape
+    B, _ = media_index_BT.shape
+    media_index_BT = jnp.where(media_index_BT > num_media, 0, media_index_BT)
     media_index_BJC = jnp.reshape(media_index_BT, (B, -1, _BLOCK))
     num_blocks = media_index_BJC.shape[1]
     last_BJ = jnp.max(media_index_BJC, axis=2)
@@ -101,8 +104,8 @@ def _pair(media_index_BT: jax.Array, num_media: int) -> Pairs:
     picture_BP = pair_P - jnp.take_along_axis(offset_BJ, block_BP, axis=1)
     media_index_BPC = jnp.take_along_axis(media_index_BJC, block_BP[:, :, None], axis=1)
     of_token_BT = media_index_BT + jnp.repeat(offset_BJ, _BLOCK, axis=1)
-    falls_B1 = stop_BJ[:, -1:] > num_pairs
-    weight_BT = jnp.where(falls_B1, jnp.nan, (media_index_BT > 0).astype(jnp.float32))
+    is_short_B1 = stop_BJ[:, -1:] > num_pairs
+    weight_BT = jnp.where(is_short_B1, jnp.nan, (media_index_BT > 0).astype(jnp.float32))
     return Pairs(
         block_BP,
         jnp.clip(picture_BP - 1, 0, num_media - 1),

@@ -105,6 +105,8 @@ class ResamplerLayer(hk.Module):
         """Keys or values of the features and behind them of the latents: [B, P+R, N, K]."""
         heads = (self.config.num_heads, self.config.head_dim)
         B, P, D = media_BPD.shape
+        # Rows of examples are joined to others' in the second case alone: where examples are on
+        # several devices, that would move them.
         if len(latents_BRD) == B:
             input_BSD = jnp.concatenate([media_BPD, latents_BRD], axis=1)
             return project_heads(input_BSD, *heads, with_bias=False, name=name)

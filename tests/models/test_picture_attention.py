@@ -20,6 +20,7 @@ PHI = {
     "every token another": [1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8],
     "some are left out": [2, 2, 2, 2, 2, 2, 7, 7, 7, 7, 7],
     "zeros between": [1, 1, 0, 0, 2, 0, 3, 3, 0, 8, 8],
+    "above all pictures": [1, 1, 2, 5, 8, 8, 9, 9, 9, 20, 20],
     "no picture": [0] * T,
 }
 
@@ -68,7 +69,7 @@ def test_other_pictures_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(found).all()
 
 
-def test_a_falling_phi_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pairs_are_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """More pairs than there is room for must not go unnoticed."""
     monkeypatch.setattr(picture_attention, "_BLOCK", 2)
     phi = jnp.asarray([[1, 8] * 5 + [1], PHI["zeros between"]])
