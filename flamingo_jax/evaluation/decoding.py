@@ -89,11 +89,19 @@ def make_beam_search(
     def advance(beams: _Beams, logits_BWV: jax.Array) -> _Beams:
         """One more token."""
         B, _, V = logits_BWV.shape
-        score_BWV = beams.score[..., None] + jax.nn.log_softmax(logits_BWV)
-        may_follow = (jnp.arange(V) == end_id) | (beams.step < L - 1)
-        score_BWV = jnp.where(may_follow, score_BWV, -jnp.inf)
-        score_BK, flat_BK = jax.lax.top_k(score_BWV.reshape(B, W * V), 2 * W)
-        source_BK, token_BK = flat_BK // V, flat_BK % V
+        # The best of every beam first, so that nothing else is as wide as the vocabulary.
+        K = min(2 * W, V)
+        best_BWK, token_BWK = jax.lax.top_k(logits_BWV, K)
+        is_last = beams.step == L - 1
+        is_only = is_last & (jnp.arange(K) == 0)
+        best_BWK = jnp.where(is_last, -jnp.inf, best_BWK)
+        best_BWK = jnp.where(is_only, logits_BWV[..., end_id, None], best_BWK)
+        token_BWK = jnp.where(is_only, end_id, token_BWK)
+        total_BW1 = jax.nn.logsumexp(logits_BWV, axis=-1, keepdims=True)
+        score_BWK = beams.score[..., None] + (best_BWK - total_BW1)
+        score_BK, flat_BK = jax.lax.top_k(score_BWK.reshape(B, -1), 2 * W)
+        source_BK = flat_BK // K
+        token_BK = jnp.take_along_axis(token_BWK.reshape(B, -1), flat_BK, axis=1)
         is_end_BK = token_BK == end_id
 
         ended_BK = jnp.where(

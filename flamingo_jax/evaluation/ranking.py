@@ -14,7 +14,13 @@ import numpy as np
 
 from flamingo_jax.evaluation.candidate_tries import Plan
 from flamingo_jax.models.build import FlamingoFunctions, Params
-from flamingo_jax.models.cache import AnswerCache, AnswerPlace, PromptCache, start_answers
+from flamingo_jax.models.cache import (
+    AnswerCache,
+    AnswerPlace,
+    KeysAndValues,
+    PromptCache,
+    start_answers,
+)
 
 Ranking = Callable[..., jax.Array]
 
@@ -68,14 +74,18 @@ def make_ranking(functions: FlamingoFunctions) -> Ranking:
 def _keep(answers: AnswerCache, path_BP: jax.Array, num_slots: int) -> AnswerCache:
     """Slots for the next chunk: the path's are taken over, the others are empty."""
 
-    def keep(leaf: jax.Array) -> jax.Array:  # [..., B, N, A, K]
+    def keep(leaf: jax.Array, axis: int) -> jax.Array:
         index = jnp.reshape(path_BP, (*[1] * (leaf.ndim - 4), len(path_BP), 1, -1, 1))
-        path = jnp.take_along_axis(leaf, index, axis=-2)
+        path = jnp.take_along_axis(leaf, jnp.moveaxis(index, -2, axis), axis)
         widths = [(0, 0)] * leaf.ndim
-        widths[-2] = (0, num_slots - path_BP.shape[1])
+        widths[axis] = (0, num_slots - path_BP.shape[1])
         return jnp.pad(path, widths)
 
-    kept: Any = jax.tree.map(keep, answers)
+    kept: Any = jax.tree.map(
+        lambda node: node.along_positions(keep),
+        answers,
+        is_leaf=lambda node: isinstance(node, KeysAndValues),
+    )
     return kept
 
 

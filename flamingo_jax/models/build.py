@@ -204,7 +204,8 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
 
     def layers_apart(params: Params) -> Params:
         tables = [params["language_model"]["embedding"], params["extra_embeddings"]["end_of_chunk"]]
-        output = {OUTPUT: in_panels(jnp.concatenate(tables).T)}
+        w = jnp.concatenate(tables).T
+        output = {OUTPUT: in_panels(w) or {"w": w}}
         return stacks.take_apart(with_panels(params, stack_names)) | output
 
     def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:

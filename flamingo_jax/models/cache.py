@@ -5,12 +5,14 @@ candidates of a ranking) are tokens of the same row in a second, small cache of 
 says which slots hold what stands before it in its own answer. Nothing of the prompt is copied for
 an answer, and nothing is moved when beams are dropped.
 
-Heads come before positions, as the products of attention want it. Caches of a stack have the layers
-in leading axes, those of layers apart (`layers_apart`) are tuples of layers.
+Heads come before positions, and keys have these last, as the products of attention want it: with
+few queries, XLA's library is up to seven times slower where it has to turn the keys. Caches of a
+stack have the layers in leading axes, those of layers apart (`layers_apart`) are tuples of layers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +20,32 @@ import jax.numpy as jnp
 
 
 class KeysAndValues(NamedTuple):
-    """Keys and values of one attention layer, [..., B, N, S, K] each."""
+    """Keys and values of one attention layer.
+
+    Attributes:
+        keys: [..., B, N, K, S].
+        values: [..., B, N, S, K].
+    """
 
     keys: jax.Array
     values: jax.Array
+
+    @classmethod
+    def of_tokens(cls, key_BTNK: jax.Array, value_BTNK: jax.Array) -> KeysAndValues:
+        """Those of some tokens, as projections give them."""
+        return cls(jnp.transpose(key_BTNK, (0, 2, 3, 1)), jnp.swapaxes(value_BTNK, 1, 2))
+
+    def updated(self, new: KeysAndValues, slot: jax.Array) -> KeysAndValues:
+        """These with others put in, the first of them at position `slot`."""
+        update = jax.lax.dynamic_update_slice_in_dim
+        return KeysAndValues(
+            update(self.keys, new.keys, slot, axis=-1),
+            update(self.values, new.values, slot, axis=-2),
+        )
+
+    def along_positions(self, change: Callable[[jax.Array, int], jax.Array]) -> KeysAndValues:
+        """Both changed by `change(array, axis of positions)`; the axis counts from the end."""
+        return KeysAndValues(change(self.keys, -1), change(self.values, -2))
 
 
 class TextCache(NamedTuple):
@@ -91,7 +115,7 @@ class History(NamedTuple):
         length: int32 [B], of the prompts.
         place: of the inputs.
         prompt: of this layer.
-        answers: of this layer, [B, N, A, K].
+        answers: of this layer, A slots.
         is_watched: whether the layer tells how it attends, in place of the answers' new cache.
     """
 
@@ -108,9 +132,9 @@ def start_answers(prompt: PromptCache, num_slots: int) -> AnswerCache:
     def start(node: TextCache | KeysAndValues) -> KeysAndValues | None:
         if not isinstance(node, TextCache):
             return None
-        keys = node.text.keys
-        empty = jnp.zeros((*keys.shape[:-2], num_slots, keys.shape[-1]), keys.dtype)
-        return KeysAndValues(empty, empty)
+        *leading, _, K = node.text.values.shape
+        values = jnp.zeros((*leading, num_slots, K), node.text.values.dtype)
+        return KeysAndValues(jnp.swapaxes(values, -1, -2), values)
 
     answers: AnswerCache = jax.tree.map(
         start, prompt.stacks, is_leaf=lambda node: isinstance(node, (TextCache, KeysAndValues))
@@ -119,7 +143,7 @@ def start_answers(prompt: PromptCache, num_slots: int) -> AnswerCache:
 
 
 def of_picture(media: KeysAndValues, phi_B: jax.Array, num_latents: int) -> KeysAndValues:
-    """Keys and values of one picture's visual tokens: [..., B, N, I*R, K] -> [..., B, N, R, K].
+    """Keys and values of one picture's visual tokens: of I*R positions, R.
 
     Args:
         media: of all I pictures.
@@ -127,10 +151,11 @@ def of_picture(media: KeysAndValues, phi_B: jax.Array, num_latents: int) -> Keys
         num_latents: R, visual tokens of a picture.
     """
 
-    def pick(leaf: jax.Array) -> jax.Array:
-        *leading, B, N, M, K = leaf.shape
-        by_picture = jnp.reshape(leaf, (*leading, B, N, M // num_latents, num_latents, K))
-        index = jnp.reshape(jnp.maximum(phi_B - 1, 0), (*[1] * len(leading), B, 1, 1, 1, 1))
-        return jnp.squeeze(jnp.take_along_axis(by_picture, index, axis=-3), axis=-3)
+    def pick(leaf: jax.Array, axis: int) -> jax.Array:
+        before, after = leaf.shape[:axis], leaf.shape[leaf.ndim + axis + 1 :]
+        by_picture = jnp.reshape(leaf, (*before, -1, num_latents, *after))
+        ones = [1] * (by_picture.ndim - 5)
+        index = jnp.reshape(jnp.maximum(phi_B - 1, 0), (*ones, -1, 1, 1, 1, 1))
+        return jnp.squeeze(jnp.take_along_axis(by_picture, index, axis=axis - 1), axis=axis - 1)
 
-    return KeysAndValues(pick(media.keys), pick(media.values))
+    return media.along_positions(pick)

@@ -107,7 +107,7 @@ class CrossAttention(hk.Module):
             seen = attention_weights(query, [keys])[0] if is_watched else cache
         else:
             assert key is not None and value is not None and not is_watched
-            seen = KeysAndValues(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
+            seen = KeysAndValues.of_tokens(key, value)
             if isinstance(sight, OwnPicture):
                 key, value = sight.by_picture(key), sight.by_picture(value)
                 attended = attend_to_own_picture(query, key, value, sight.media_index)

@@ -39,7 +39,7 @@ BLOCKS = "language_model"
 """Name of the stack of frozen blocks in a group."""
 
 OUTPUT = "output_embedding"
-"""Name of the output embedding in panels, where layers are apart."""
+"""Name of the output embedding as a linear layer, where layers are apart."""
 
 
 class Stack(NamedTuple):

@@ -80,7 +80,7 @@ class SelfAttention(hk.Module):
             num_keys = x_BTD.shape[1]
             relative_CNK = self._relative_keys(max(num_distances, num_keys), x_BTD.dtype)
             if num_distances:
-                text = KeysAndValues(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
+                text = KeysAndValues.of_tokens(key, value)
                 kept = TextCache(text, jnp.swapaxes(relative_CNK, 0, 1))
                 attended = attend_to_text(content_query, position_query, text, kept.relative)
             else:
@@ -124,13 +124,9 @@ def _go_on(
         the history is watched, the weights instead.
     """
     place, (prompt, relative_NCK) = history.place, history.prompt
-    own = KeysAndValues(jnp.swapaxes(key_BTNK, 1, 2), jnp.swapaxes(value_BTNK, 1, 2))
-    answers = jax.tree.map(
-        lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, place.slot, axis=2),
-        history.answers,
-        own,
-    )
-    num_prompt = prompt.keys.shape[2]
+    own = KeysAndValues.of_tokens(key_BTNK, value_BTNK)
+    answers = history.answers.updated(own, place.slot)
+    num_prompt = prompt.keys.shape[-1]
     position_BT = history.length[:, None] + place.depth
     distance_BTS = position_BT[:, :, None] - jnp.arange(num_prompt)
     position_logits = relative_position.gather_to_keys(

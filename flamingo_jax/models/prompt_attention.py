@@ -31,7 +31,7 @@ def attend_to_text(
     Args:
         content_query: [B, T, N, K], for the content of keys.
         position_query: [B, T, N, K], for their distances.
-        text: keys and values [B, N, T, K] of the same tokens.
+        text: keys and values of the same tokens.
         relative_NSK: position keys of the distances S-1 to 0, S at least T.
 
     Returns:
@@ -46,6 +46,6 @@ def attend_to_text(
             position_query[:, start:stop], jnp.swapaxes(relative_NSK[:, -stop:], 0, 1)
         )
         mask = text_mask(jnp.arange(start, stop)[None], stop)
-        keys = Keys(text.keys[:, :, :stop], text.values[:, :, :stop], mask, position_logits)
+        keys = Keys(text.keys[..., :stop], text.values[:, :, :stop], mask, position_logits)
         outputs.append(attend_to_parts(content_query[:, start:stop], [keys]))
     return jnp.concatenate(outputs, axis=1)

@@ -74,7 +74,8 @@ def _language() -> FlamingoFunctions:
         seed: jax.Array, text_BT: jax.Array, length_B: jax.Array, _: Any, __: Any, ___: int
     ) -> Any:
         leaf = text_BT.astype(jnp.float32)[None, None, :, None, :, None]
-        text = TextCache(KeysAndValues(leaf, leaf), jnp.zeros((1, 1, 1, 1, 1)))
+        both = KeysAndValues(jnp.swapaxes(leaf, -1, -2), leaf)
+        text = TextCache(both, jnp.zeros((1, 1, 1, 1, 1)))
         cache = PromptCache(
             length_B, jnp.ones((len(text_BT), 1, 1, 1), bool), (GroupCache(text, None),)
         )
@@ -84,13 +85,14 @@ def _language() -> FlamingoFunctions:
         seed: jax.Array, token_BT: jax.Array, place: AnswerPlace, cache: Any, answers: Any
     ) -> Any:
         slots = place.slot + jnp.arange(token_BT.shape[1])
-        keys = answers[0].text.keys.at[0, 0, :, 0, slots, 0].set(token_BT.T.astype(jnp.float32))
-        tokens_B1A = keys[0, 0, :, 0, :, 0].astype(jnp.int32)[:, None]
+        values = answers[0].text.values.at[0, 0, :, 0, slots, 0].set(token_BT.T.astype(jnp.float32))
+        tokens_B1A = values[0, 0, :, 0, :, 0].astype(jnp.int32)[:, None]
         position_BTA = (cache.length[:, None] + place.depth)[..., None] - place.distance
         number_BT = _hash(tokens_B1A, position_BTA, place.distance >= 0)
-        text_BT = cache.stacks[0].text.text.keys[0, 0, :, 0, :, 0].astype(jnp.int32)
+        text_BT = cache.stacks[0].text.text.values[0, 0, :, 0, :, 0].astype(jnp.int32)
         number_BT = number_BT + prompt_hash(text_BT, cache.length)[:, None]
-        return _logits(seed, number_BT), (GroupCache(KeysAndValues(keys, keys), None),)
+        own = answers[0].text._replace(values=values)
+        return _logits(seed, number_BT), (GroupCache(own, None),)
 
     return dataclasses.replace(
         tiny.model(V)[0],

@@ -17,6 +17,7 @@ from flamingo_jax.models.cache import AnswerPlace, start_answers
 from flamingo_jax.models.cross_attention import CrossAttention
 from flamingo_jax.models.flamingo import decoder_stacks
 from flamingo_jax.models.language_model import Block, output_logits
+from flamingo_jax.models.layers import linear
 from flamingo_jax.models.layers.linear import PANELS
 from flamingo_jax.models.layers.normalization import rms_norm
 from flamingo_jax.models.masks import media_mask
@@ -177,9 +178,11 @@ def test_layers_apart_are_views_and_give_the_same(opened: Opened) -> None:
 
 
 def test_matrices_of_answers_are_in_panels_besides_and_those_of_prompts_alone_are_not(
-    opened: Opened,
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     functions, params, latents, text, index = opened
+    monkeypatch.setattr(linear, "_SMALLEST_MATRIX", 1)
+    monkeypatch.setattr(linear, "_FEWEST_PARTS", 1)
     apart = functions.layers_apart(params)
     layers = {path for path, leaves in apart.items() if "w" in leaves and path.startswith("groups")}
     in_panels = {path for path in layers if PANELS.format(0) in apart[path]}

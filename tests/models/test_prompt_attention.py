@@ -20,10 +20,6 @@ def _normal(seed: int, *shape: int) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
-def _heads_first(keys: jax.Array, values: jax.Array) -> KeysAndValues:
-    return KeysAndValues(jnp.swapaxes(keys, 1, 2), jnp.swapaxes(values, 1, 2))
-
-
 @pytest.mark.parametrize("smallest", [1, 4, 64])
 def test_text_sees_what_stands_before(monkeypatch: pytest.MonkeyPatch, smallest: int) -> None:
     monkeypatch.setattr(prompt_attention, "_SMALLEST_TEXT_BLOCK", smallest)
@@ -34,6 +30,6 @@ def test_text_sees_what_stands_before(monkeypatch: pytest.MonkeyPatch, smallest:
     )
     expected = attend(content, keys, values, text_mask(jnp.arange(T)[None], T), position_logits)
     blocks = prompt_attention.attend_to_text(
-        content, position, _heads_first(keys, values), relative_NSK
+        content, position, KeysAndValues.of_tokens(keys, values), relative_NSK
     )
     np.testing.assert_allclose(blocks, expected, atol=1e-6)

@@ -56,7 +56,7 @@ class Keys(NamedTuple):
     """Some of the keys of `attend_to_parts`.
 
     Attributes:
-        keys: [B, N, S, K].
+        keys: [B, N, K, S].
         values: [B, N, S, K].
         mask: boolean, broadcastable to [B, N, T, S]; False hides a key.
         position_logits: [B, N, T, S], as of `attend`; None: zeros.
@@ -101,7 +101,7 @@ def attention_weights(query_BTNK: jax.Array, parts: Sequence[Keys]) -> list[jax.
     query_BNTK = jnp.swapaxes(query_BTNK, 1, 2)
     all_logits = []
     for part in parts:
-        logits = jnp.einsum("bntk,bnsk->bnts", query_BNTK, part.keys)
+        logits = jnp.einsum("bntk,bnks->bnts", query_BNTK, part.keys)
         if part.position_logits is not None:
             logits = logits + part.position_logits
         all_logits.append(jnp.where(part.mask, logits.astype(jnp.float32) * scale, lowest))

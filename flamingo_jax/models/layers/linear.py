@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -9,18 +12,21 @@ import jax.numpy as jnp
 PANELS = "panels_{}"
 """Names, by number, of the parameters that hold `w` a second time, as `in_panels` lays it out."""
 
-_PANEL_WIDTH = 64
-"""Columns that YNNPACK takes as they are with AVX-512. Twice as many are half as fast."""
+_PANEL_WIDTH = 32
+"""Columns of a panel. The library's kernel takes 16, 32 and 64 as they are, other numbers not."""
 
-_PARTS = 4
-"""Products that a large matrix is cut into: threads share them, but not the panels of one. Two
-were no faster than one."""
+_PARTS = 16
+"""Parts of a matrix, at least, each a product of its own. The panels of one product go to one
+thread, and XLA's executor hands work to another thread only where more than 8 operations are ready:
+8 parts all run on one thread (`kSplitThreshold` in XLA's `backends/cpu/runtime/thunk.h`)."""
 
-_SMALLEST_PART = 2**18
-"""Numbers of a matrix that make a part of their own worth while: 1 MB."""
+_FEWEST_PARTS = 9
 
-_FEW_ROWS = 24
-"""Rows of a product up to which panels are faster: by about 15 % at 24, 2.2 times at 4."""
+_SMALLEST_MATRIX = 2**18
+"""Numbers of a matrix from which panels are worth while: 1 MB."""
+
+_FEW_ROWS = 32
+"""Rows of a product up to which panels are faster: twice at 4, by a tenth at 32."""
 
 
 class Linear(hk.Module):
@@ -57,8 +63,8 @@ class Linear(hk.Module):
         rows = jnp.reshape(x, (-1, input_size))
         panels = self._panels() if is_few(rows) else []
         if panels:
-            parts = [_multiply_panels(rows, part.astype(x.dtype)) for part in panels]
-            y = jnp.concatenate(parts, axis=-1)[:, : self.output_size]
+            y = _multiply_panels(rows, [part.astype(x.dtype) for part in panels])
+            y = y[:, : self.output_size]
         else:
             w_init = self.w_init or hk.initializers.TruncatedNormal(input_size**-0.5)
             w = hk.get_parameter("w", (input_size, self.output_size), init=w_init)
@@ -71,8 +77,8 @@ class Linear(hk.Module):
     def _panels(self) -> list[jax.Array]:
         """The parts of `w` in panels; none if the parameters do not have them."""
         params = self.params_dict()
-        names = [f"{self.module_name}/{PANELS.format(part)}" for part in range(_PARTS)]
-        return [params[name] for name in names if name in params]
+        names = (f"{self.module_name}/{PANELS.format(part)}" for part in itertools.count())
+        return [params[name] for name in itertools.takewhile(params.__contains__, names)]
 
 
 def is_few(x: jax.Array) -> bool:
@@ -85,28 +91,33 @@ def in_panels(w: jax.Array) -> dict[str, jax.Array]:
 
     Each panel is what one call of the library's kernel multiplies with. It takes panels as they
     are, while it copies a whole matrix into such panels for every product, which for few rows is
-    most of the time. Zeros fill the last panel up.
+    most of the time. Zeros fill the last panels up.
 
     Args:
         w: [..., D, columns].
 
     Returns:
-        {name: [..., P, D, columns of a panel]}, the parts of large matrices in order, see `PANELS`.
+        {name: [..., P, D, columns of a panel]}, parts of equal size in order, see `PANELS`; none
+        for a small matrix, which would be slower so.
     """
     *leading, D, num_columns = w.shape
-    padded = jnp.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, -num_columns % _PANEL_WIDTH)])
-    num_panels = padded.shape[-1] // _PANEL_WIDTH
-    by_panel = jnp.reshape(padded, (*leading, D, num_panels, _PANEL_WIDTH))
-    panels = jnp.moveaxis(by_panel, -2, -3)
-    is_large = num_panels >= _PARTS and D * num_columns >= _PARTS * _SMALLEST_PART
-    parts = jnp.array_split(panels, _PARTS if is_large else 1, axis=-3)
+    num_panels = -(-num_columns // _PANEL_WIDTH)
+    if num_panels < _FEWEST_PARTS or D * num_columns < _SMALLEST_MATRIX:
+        return {}
+    size = max(1, num_panels // _PARTS)
+    num_parts = -(-num_panels // size)
+    padding = num_parts * size * _PANEL_WIDTH - num_columns
+    padded = jnp.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, padding)])
+    by_panel = jnp.reshape(padded, (*leading, D, -1, _PANEL_WIDTH))
+    # Parts of equal size share the repeated rows, so that all are ready at once.
+    parts = jnp.split(jnp.moveaxis(by_panel, -2, -3), num_parts, axis=-3)
     return {PANELS.format(number): part for number, part in enumerate(parts)}
 
 
-def _multiply_panels(x_RD: jax.Array, panels_PDC: jax.Array) -> jax.Array:
-    """Products with the columns of all panels: [R, D] and [P, D, C] -> [R, P*C]."""
+def _multiply_panels(x_RD: jax.Array, parts: Sequence[jax.Array]) -> jax.Array:
+    """Products with the columns of all panels, parts of [P, D, C]: [R, D] -> [R, all columns]."""
     # Rows are repeated, so that panels are a batch: as `rd,pdc->rpc`, the panels would be joined
     # to one matrix first.
-    x_PRD = jnp.broadcast_to(x_RD, (len(panels_PDC), *x_RD.shape))
-    y_PRC = jnp.matmul(x_PRD, panels_PDC)
+    x_PRD = jnp.broadcast_to(x_RD, (len(parts[0]), *x_RD.shape))
+    y_PRC = jnp.concatenate([jnp.matmul(x_PRD, panels_PDC) for panels_PDC in parts])
     return jnp.reshape(jnp.swapaxes(y_PRC, 0, 1), (len(x_RD), -1))
