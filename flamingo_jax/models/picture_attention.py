@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flamingo_jax.models.layers.attention import attend
+
 _BLOCK = 32
 """Tokens of a block. Smaller ones meet fewer pictures that they need not, in smaller products."""
 
@@ -62,7 +64,14 @@ def attend_to_own_picture(
     pad = ((0, 0), (0, padding))
     query_BTNK = jnp.pad(query_BTNK, (*pad, (0, 0), (0, 0)))
     pairs = _pair(jnp.pad(media_index_BT, pad), key_BIRNK.shape[1])
-    return _attend(query_BTNK, key_BIRNK, value_BIRNK, pairs)[:, :T]
+    by_pair = (
+        _of_blocks(query_BTNK, pairs), _of_pictures(key_BIRNK, pairs),
+        _of_pictures(value_BIRNK, pairs),
+    )  # fmt: skip
+    rows = [jnp.reshape(x, (-1, *x.shape[2:])) for x in by_pair]
+    # Tokens of the block that see another picture attend as well; they are not looked up.
+    attended = jnp.reshape(attend(*rows), by_pair[0].shape)
+    return _of_tokens(attended, pairs)[:, :T]
 
 
 class Pairs(NamedTuple):
@@ -115,71 +124,13 @@ def _pair(media_index_BT: jax.Array, num_media: int) -> Pairs:
     )
 
 
-@jax.custom_vjp
-def _attend(
-    query_BTNK: jax.Array, key_BIRNK: jax.Array, value_BIRNK: jax.Array, pairs: Pairs
-) -> jax.Array:
-    return _attend_forward(query_BTNK, key_BIRNK, value_BIRNK, pairs)[0]
-
-
-def _attend_forward(
-    query_BTNK: jax.Array, key_BIRNK: jax.Array, value_BIRNK: jax.Array, pairs: Pairs
-) -> tuple[jax.Array, tuple[Any, ...]]:
-    """The output, and what the gradient needs of the way there."""
-    query_BPCNK = _of_blocks(query_BTNK, pairs)
-    key_BPRNK, value_BPRNK = (_of_pictures(x, pairs) for x in (key_BIRNK, value_BIRNK))
-    logits = jnp.einsum("bpcnk,bprnk->bpncr", query_BPCNK, key_BPRNK).astype(jnp.float32)
-    # Tokens of the block that see another picture attend as well; they are not looked up.
-    probabilities = jax.nn.softmax(logits * query_BTNK.shape[-1] ** -0.5, axis=-1)
-    probabilities = probabilities.astype(value_BIRNK.dtype)
-    output_BPCNK = jnp.einsum("bpncr,bprnk->bpcnk", probabilities, value_BPRNK)
-    output = _of_tokens(output_BPCNK, pairs)
-    return output, (query_BTNK, key_BIRNK, value_BIRNK, pairs, probabilities, output)
-
-
-def _attend_backward(residuals: tuple[Any, ...], gradient_BTNK: jax.Array) -> tuple[Any, ...]:
-    """Gradients of queries, keys and values; as of `layers.attention.attend`, pair by pair."""
-    query_BTNK, key_BIRNK, value_BIRNK, pairs, probabilities, output_BTNK = residuals
-    products = output_BTNK.astype(jnp.float32) * gradient_BTNK.astype(jnp.float32)
-    sees_BPC11 = pairs.sees[..., None, None]
-    row_sum_BPCN1 = _of_blocks(jnp.sum(products, axis=-1, keepdims=True), pairs) * sees_BPC11
-    gradient_BPCNK = _of_blocks(gradient_BTNK, pairs) * sees_BPC11.astype(gradient_BTNK.dtype)
-    query_BPCNK = _of_blocks(query_BTNK, pairs)
-    key_BPRNK, value_BPRNK = (_of_pictures(x, pairs) for x in (key_BIRNK, value_BIRNK))
-    logit_gradient = jnp.einsum("bpcnk,bprnk->bpncr", gradient_BPCNK, value_BPRNK)
-    logit_gradient = logit_gradient.astype(jnp.float32) - jnp.swapaxes(row_sum_BPCN1, 2, 3)
-    logit_gradient = probabilities.astype(jnp.float32) * logit_gradient
-    logit_gradient = logit_gradient * query_BTNK.shape[-1] ** -0.5
-    logit_gradient = logit_gradient.astype(query_BTNK.dtype)
-    query_gradient = jnp.einsum("bpncr,bprnk->bpcnk", logit_gradient, key_BPRNK)
-    key_gradient = jnp.einsum("bpncr,bpcnk->bprnk", logit_gradient, query_BPCNK)
-    value_gradient = jnp.einsum("bpncr,bpcnk->bprnk", probabilities, gradient_BPCNK)
-    num_media = key_BIRNK.shape[1]
-    return (
-        _of_tokens(query_gradient, pairs),
-        _sum_of_pictures(key_gradient, pairs, num_media),
-        _sum_of_pictures(value_gradient, pairs, num_media),
-        None,
-    )
-
-
-_attend.defvjp(_attend_forward, _attend_backward)
-
-
-def _of_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """The block of every pair: [B, T, N, K] -> [B, P, C, N, K]."""
+def _take_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
     B, _, N, K = x_BTNK.shape
     x_BJCNK = jnp.reshape(x_BTNK, (B, -1, _BLOCK, N, K))
     return jnp.take_along_axis(x_BJCNK, pairs.block[:, :, None, None, None], axis=1)
 
 
-def _of_pictures(x_BIRNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """The picture of every pair: [B, I, R, N, K] -> [B, P, R, N, K]."""
-    return jnp.take_along_axis(x_BIRNK, pairs.picture[:, :, None, None, None], axis=1)
-
-
-def _of_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """What every token has from the pair of its picture: [B, P, C, N, K] -> [B, T, N, K]."""
+def _take_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
     B, P, C, N, K = x_BPCNK.shape
     T = pairs.of_token.shape[1]
     row_BT = pairs.of_token * C + jnp.arange(T) % C
@@ -190,7 +141,51 @@ def _of_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
     return jnp.where(weight_BT11 == 0, 0, x_BTNK * weight_BT11)
 
 
-def _sum_of_pictures(x_BPRNK: jax.Array, pairs: Pairs, num_media: int) -> jax.Array:
-    """Sums over the pairs of every picture: [B, P, R, N, K] -> [B, I, R, N, K]."""
-    is_picture_BPI = pairs.picture[:, :, None] == jnp.arange(num_media)
-    return jnp.einsum("bpi,bprnk->birnk", is_picture_BPI.astype(x_BPRNK.dtype), x_BPRNK)
+# The gradients are written out: of all pairs of a token, the one in which it sees its picture alone
+# has a gradient, so they are looked up in turn, where automatic differentiation adds at an index.
+@jax.custom_vjp
+def _of_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """The block of every pair: [B, T, N, K] -> [B, P, C, N, K]."""
+    return _take_blocks(x_BTNK, pairs)
+
+
+_of_blocks.defvjp(
+    lambda x_BTNK, pairs: (_take_blocks(x_BTNK, pairs), pairs),
+    lambda pairs, gradient_BPCNK: (_take_tokens(gradient_BPCNK, pairs), None),
+)
+
+
+@jax.custom_vjp
+def _of_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """What every token has from the pair of its picture: [B, P, C, N, K] -> [B, T, N, K]."""
+    return _take_tokens(x_BPCNK, pairs)
+
+
+def _of_tokens_backward(pairs: Pairs, gradient_BTNK: jax.Array) -> tuple[jax.Array, None]:
+    sees_BPC11 = pairs.sees[..., None, None].astype(gradient_BTNK.dtype)
+    return _take_blocks(gradient_BTNK, pairs) * sees_BPC11, None
+
+
+_of_tokens.defvjp(
+    lambda x_BPCNK, pairs: (_take_tokens(x_BPCNK, pairs), pairs), _of_tokens_backward
+)
+
+
+@jax.custom_vjp
+def _of_pictures(x_BIRNK: jax.Array, pairs: Pairs) -> jax.Array:
+    """The picture of every pair: [B, I, R, N, K] -> [B, P, R, N, K]."""
+    return jnp.take_along_axis(x_BIRNK, pairs.picture[:, :, None, None, None], axis=1)
+
+
+def _of_pictures_forward(x_BIRNK: jax.Array, pairs: Pairs) -> tuple[jax.Array, Any]:
+    is_picture_BPI = pairs.picture[:, :, None] == jnp.arange(x_BIRNK.shape[1])
+    return _of_pictures(x_BIRNK, pairs), is_picture_BPI
+
+
+def _of_pictures_backward(is_picture_BPI: Any, gradient: jax.Array) -> tuple[jax.Array, None]:
+    """Sums over the pairs of every picture."""
+    weight_BPI = is_picture_BPI.astype(gradient.dtype)
+    return jnp.einsum("bpi,bprnk->birnk", weight_BPI, gradient), None
+
+
+_of_pictures.defvjp(_of_pictures_forward, _of_pictures_backward)
