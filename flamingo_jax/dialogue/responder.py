@@ -70,7 +70,7 @@ class Responder:
         self.limits = limits
         self._model = model
         self.greedy = GreedyDecoder(
-            functions, model.params, viewer.latents_shape, limits.max_answer_length
+            functions, model.decoding_params, viewer.latents_shape, limits.max_answer_length
         )
         self._prefill = jax.jit(functions.prefill, static_argnums=5)
         self._search = jax.jit(
@@ -155,7 +155,7 @@ class Responder:
     def _beam_answer(self, prompt: DialoguePrompt) -> str:
         padded = pad_prompt(prompt, self.viewer.latents_shape)
         max_length = padded.text.shape[1] + self.limits.max_answer_length
-        params = self._model.params
+        params = self._model.decoding_params
         logits, cache = self._prefill(params, *padded, max_length)
         tokens_1L, _ = self._search(params, logits, cache)
         text = self._model.vocabulary.decode(np.asarray(tokens_1L)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,16 @@ class FewShotModel:
     image_size: int
     checkpoint: str
 
+    @functools.cached_property
+    def decoding_params(self) -> Params:
+        """Parameters for prompts and answers: on CPU with layers apart.
+
+        Slicing layers out of their stacks for every token would be a copy there.
+        """
+        if any(device.platform != "cpu" for device in self.mesh.devices.flat):
+            return self.params
+        return self.functions.layers_apart(self.params)
+
 
 class Answerer:
     """Answers prompts: prefill, beam search and ranking, each compiled once for every shape."""
@@ -62,10 +73,7 @@ class Answerer:
         self._config = config
         self._batch_size = config.batch_size
         functions = model.functions
-        self._params = model.params
-        if all(device.platform == "cpu" for device in model.mesh.devices.flat):
-            # Slicing layers out of their stacks for every token would be a copy there.
-            self._params = functions.layers_apart(model.params)
+        self._params = model.decoding_params
 
         def prefill(
             params: Params, batch: dict[str, jax.Array], room: int
