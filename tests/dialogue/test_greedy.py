@@ -24,7 +24,8 @@ def forward() -> jax.stages.Wrapped:
 
 def _decoder(*, ends_at_once: bool = False) -> GreedyDecoder:
     model = tiny.model(ends_at_once=ends_at_once)
-    return GreedyDecoder(model.functions, model.decoding_params, tiny.viewer().latents_shape, LENGTH)
+    shape = tiny.viewer().latents_shape
+    return GreedyDecoder(model.functions, model.decoding_params, shape, LENGTH)
 
 
 def _prompt(conversation: Conversation) -> DialoguePrompt:
