@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,7 +13,6 @@ from flamingo_jax.config import CrossAttentionConfig, ModelConfig
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
 from flamingo_jax.models.attention_masses import AttentionMasses
-from tests.e2e.tiny_run import fast_compilation
 from tests.models import tiny
 
 N, K = 2, 12  # heads of all attention layers, and their width
@@ -30,12 +28,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "all previous": {"attend_to": "all_previous_images"},
     "no gate": {"tanh_gate": False},
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compile_fast() -> Iterator[None]:
-    with fast_compilation():
-        yield
 
 
 def make_config(**fields: Any) -> ModelConfig:
