@@ -6,7 +6,7 @@ length, so a batch gives what one-by-one decoding gives. The beams of a prompt a
 row (`models.cache`): the prompt's keys and values are there once, and read once for all beams.
 
 Shape letters: B prompts, W beams, L tokens of an answer, A slots of the answers' cache, V the
-logits' columns.
+logits' columns, C candidates of a beam, K candidates of a prompt.
 """
 
 from __future__ import annotations
@@ -90,18 +90,18 @@ def make_beam_search(
         """One more token."""
         B, _, V = logits_BWV.shape
         # The best of every beam first, so that nothing else is as wide as the vocabulary.
-        K = min(2 * W, V)
-        best_BWK, token_BWK = jax.lax.top_k(logits_BWV, K)
+        C = min(2 * W, V)
+        best_BWC, token_BWC = jax.lax.top_k(logits_BWV, C)
         is_last = beams.step == L - 1
-        is_only = is_last & (jnp.arange(K) == 0)
-        best_BWK = jnp.where(is_last, -jnp.inf, best_BWK)
-        best_BWK = jnp.where(is_only, logits_BWV[..., end_id, None], best_BWK)
-        token_BWK = jnp.where(is_only, end_id, token_BWK)
+        is_only = is_last & (jnp.arange(C) == 0)
+        best_BWC = jnp.where(is_last, -jnp.inf, best_BWC)
+        best_BWC = jnp.where(is_only, logits_BWV[..., end_id, None], best_BWC)
+        token_BWC = jnp.where(is_only, end_id, token_BWC)
         total_BW1 = jax.nn.logsumexp(logits_BWV, axis=-1, keepdims=True)
-        score_BWK = beams.score[..., None] + (best_BWK - total_BW1)
-        score_BK, flat_BK = jax.lax.top_k(score_BWK.reshape(B, -1), 2 * W)
-        source_BK = flat_BK // K
-        token_BK = jnp.take_along_axis(token_BWK.reshape(B, -1), flat_BK, axis=1)
+        score_BWC = beams.score[..., None] + (best_BWC - total_BW1)
+        score_BK, flat_BK = jax.lax.top_k(score_BWC.reshape(B, -1), 2 * W)
+        source_BK = flat_BK // C
+        token_BK = jnp.take_along_axis(token_BWC.reshape(B, -1), flat_BK, axis=1)
         is_end_BK = token_BK == end_id
 
         ended_BK = jnp.where(

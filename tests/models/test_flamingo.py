@@ -198,6 +198,9 @@ def test_matrices_of_answers_are_in_panels_besides_and_those_of_prompts_alone_ar
         apart[path].pop("w")  # Answers do not read it.
     logits, _ = functions.go_on(apart, *arguments)
     np.testing.assert_array_equal(logits, expected)
+    _, cache = functions.prefill(params, text[:, :8], lengths, index[:, :8], latents, 9)
+    whole, _ = functions.go_on(params, text[:, 8:9], place, cache, start_answers(cache, 1))
+    np.testing.assert_allclose(logits, whole, atol=1e-5)
 
 
 def test_stacks_equal_a_python_loop_over_the_layers(opened: Opened) -> None:

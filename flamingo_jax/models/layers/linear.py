@@ -21,6 +21,7 @@ thread, and XLA's executor hands work to another thread only where more than 8 o
 8 parts all run on one thread (`kSplitThreshold` in XLA's `backends/cpu/runtime/thunk.h`)."""
 
 _FEWEST_PARTS = 9
+"""Parts that a matrix must have, or it is left whole."""
 
 _SMALLEST_MATRIX = 2**18
 """Numbers of a matrix from which panels are worth while: 1 MB."""
