@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from flamingo_jax.data import schema
+from flamingo_jax.evaluation.top_k import top_k_of_many
 from flamingo_jax.models.build import FlamingoFunctions, Params
 from flamingo_jax.models.cache import AnswerCache, AnswerPlace, PromptCache, start_answers
 
@@ -91,7 +92,7 @@ def make_beam_search(
         B, _, V = logits_BWV.shape
         # The best of every beam first, so that nothing else is as wide as the vocabulary.
         C = min(2 * W, V)
-        best_BWC, token_BWC = jax.lax.top_k(logits_BWV, C)
+        best_BWC, token_BWC = top_k_of_many(logits_BWV, C)
         is_last = beams.step == L - 1
         is_only = is_last & (jnp.arange(C) == 0)
         best_BWC = jnp.where(is_last, -jnp.inf, best_BWC)

@@ -120,5 +120,7 @@ def _multiply_panels(x_RD: jax.Array, parts: Sequence[jax.Array]) -> jax.Array:
     # Rows are repeated, so that panels are a batch: as `rd,pdc->rpc`, the panels would be joined
     # to one matrix first.
     x_PRD = jnp.broadcast_to(x_RD, (len(parts[0]), *x_RD.shape))
-    y_PRC = jnp.concatenate([jnp.matmul(x_PRD, panels_PDC) for panels_PDC in parts])
-    return jnp.reshape(jnp.swapaxes(y_PRC, 0, 1), (len(x_RD), -1))
+    y_PRCs = [jnp.matmul(x_PRD, panels_PDC) for panels_PDC in parts]
+    # Part by part, which all threads share, and not the whole at once, which only one would do.
+    columns = [jnp.reshape(jnp.swapaxes(y_PRC, 0, 1), (len(x_RD), -1)) for y_PRC in y_PRCs]
+    return jnp.concatenate(columns, axis=1)
