@@ -23,6 +23,9 @@ from flamingo_jax.models.layers.attention import attend
 _BLOCK = 32
 """Tokens of a block. Smaller ones meet fewer pictures that they need not, in smaller products."""
 
+_IN_BOUNDS = "promise_in_bounds"
+"""What is looked up is there, so nothing has to be put in its place."""
+
 
 class OwnPicture(NamedTuple):
     """That a token sees one picture, where a mask would say so for every visual token.
@@ -64,13 +67,16 @@ def attend_to_own_picture(
     pad = ((0, 0), (0, padding))
     query_BTNK = jnp.pad(query_BTNK, (*pad, (0, 0), (0, 0)))
     pairs = _pair(jnp.pad(media_index_BT, pad), key_BIRNK.shape[1])
+    # Heads come before positions in all that is looked up, as the products want it: there are more
+    # pairs than blocks and pictures, so turning comes first.
+    key_BINRK, value_BINRK = jnp.swapaxes(key_BIRNK, 2, 3), jnp.swapaxes(value_BIRNK, 2, 3)
     by_pair = (
-        _of_blocks(query_BTNK, pairs), _of_pictures(key_BIRNK, pairs),
-        _of_pictures(value_BIRNK, pairs),
+        _of_blocks(query_BTNK, pairs), _of_pictures(key_BINRK, pairs),
+        _of_pictures(value_BINRK, pairs),
     )  # fmt: skip
-    rows = [jnp.reshape(x, (-1, *x.shape[2:])) for x in by_pair]
+    rows = [jnp.swapaxes(jnp.reshape(x, (-1, *x.shape[2:])), 1, 2) for x in by_pair]
     # Tokens of the block that see another picture attend as well; they are not looked up.
-    attended = jnp.reshape(attend(*rows), by_pair[0].shape)
+    attended = jnp.reshape(jnp.swapaxes(attend(*rows), 1, 2), by_pair[0].shape)
     return _of_tokens(attended, pairs)[:, :T]
 
 
@@ -124,19 +130,25 @@ def _pair(media_index_BT: jax.Array, num_media: int) -> Pairs:
     )
 
 
+def _take(x_BJNCK: jax.Array, index_BP: jax.Array) -> jax.Array:
+    """What stands at places of the second axis: [B, J, ...], [B, P] -> [B, P, ...]."""
+    index = index_BP[:, :, None, None, None]
+    return jnp.take_along_axis(x_BJNCK, index, axis=1, mode=_IN_BOUNDS)
+
+
 def _take_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
     B, _, N, K = x_BTNK.shape
-    x_BJCNK = jnp.reshape(x_BTNK, (B, -1, _BLOCK, N, K))
-    return jnp.take_along_axis(x_BJCNK, pairs.block[:, :, None, None, None], axis=1)
+    x_BJNCK = jnp.swapaxes(jnp.reshape(x_BTNK, (B, -1, _BLOCK, N, K)), 2, 3)
+    return _take(x_BJNCK, pairs.block)
 
 
-def _take_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
-    B, P, C, N, K = x_BPCNK.shape
-    T = pairs.of_token.shape[1]
-    row_BT = pairs.of_token * C + jnp.arange(T) % C
-    x_BTNK = jnp.take_along_axis(
-        jnp.reshape(x_BPCNK, (B, P * C, N, K)), row_BT[:, :, None, None], axis=1
-    )
+def _take_tokens(x_BPNCK: jax.Array, pairs: Pairs) -> jax.Array:
+    C, T = x_BPNCK.shape[3], pairs.of_token.shape[1]
+
+    def of_row(x_PNCK: jax.Array, pair_T: jax.Array) -> jax.Array:
+        return x_PNCK.at[pair_T, :, jnp.arange(T) % C].get(mode=_IN_BOUNDS)
+
+    x_BTNK = jax.vmap(of_row)(x_BPNCK, pairs.of_token)
     weight_BT11 = pairs.weight[:, :, None, None].astype(x_BTNK.dtype)
     return jnp.where(weight_BT11 == 0, 0, x_BTNK * weight_BT11)
 
@@ -145,47 +157,47 @@ def _take_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
 # has a gradient, so they are looked up in turn, where automatic differentiation adds at an index.
 @jax.custom_vjp
 def _of_blocks(x_BTNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """The block of every pair: [B, T, N, K] -> [B, P, C, N, K]."""
+    """The block of every pair: [B, T, N, K] -> [B, P, N, C, K]."""
     return _take_blocks(x_BTNK, pairs)
 
 
 _of_blocks.defvjp(
     lambda x_BTNK, pairs: (_take_blocks(x_BTNK, pairs), pairs),
-    lambda pairs, gradient_BPCNK: (_take_tokens(gradient_BPCNK, pairs), None),
+    lambda pairs, gradient_BPNCK: (_take_tokens(gradient_BPNCK, pairs), None),
 )
 
 
 @jax.custom_vjp
-def _of_tokens(x_BPCNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """What every token has from the pair of its picture: [B, P, C, N, K] -> [B, T, N, K]."""
-    return _take_tokens(x_BPCNK, pairs)
+def _of_tokens(x_BPNCK: jax.Array, pairs: Pairs) -> jax.Array:
+    """What every token has from the pair of its picture: [B, P, N, C, K] -> [B, T, N, K]."""
+    return _take_tokens(x_BPNCK, pairs)
 
 
 def _of_tokens_backward(pairs: Pairs, gradient_BTNK: jax.Array) -> tuple[jax.Array, None]:
-    sees_BPC11 = pairs.sees[..., None, None].astype(gradient_BTNK.dtype)
-    return _take_blocks(gradient_BTNK, pairs) * sees_BPC11, None
+    sees_BP1C1 = pairs.sees[:, :, None, :, None].astype(gradient_BTNK.dtype)
+    return _take_blocks(gradient_BTNK, pairs) * sees_BP1C1, None
 
 
 _of_tokens.defvjp(
-    lambda x_BPCNK, pairs: (_take_tokens(x_BPCNK, pairs), pairs), _of_tokens_backward
+    lambda x_BPNCK, pairs: (_take_tokens(x_BPNCK, pairs), pairs), _of_tokens_backward
 )
 
 
 @jax.custom_vjp
-def _of_pictures(x_BIRNK: jax.Array, pairs: Pairs) -> jax.Array:
-    """The picture of every pair: [B, I, R, N, K] -> [B, P, R, N, K]."""
-    return jnp.take_along_axis(x_BIRNK, pairs.picture[:, :, None, None, None], axis=1)
+def _of_pictures(x_BINRK: jax.Array, pairs: Pairs) -> jax.Array:
+    """The picture of every pair: [B, I, N, R, K] -> [B, P, N, R, K]."""
+    return _take(x_BINRK, pairs.picture)
 
 
-def _of_pictures_forward(x_BIRNK: jax.Array, pairs: Pairs) -> tuple[jax.Array, Any]:
-    is_picture_BPI = pairs.picture[:, :, None] == jnp.arange(x_BIRNK.shape[1])
-    return _of_pictures(x_BIRNK, pairs), is_picture_BPI
+def _of_pictures_forward(x_BINRK: jax.Array, pairs: Pairs) -> tuple[jax.Array, Any]:
+    is_picture_BPI = pairs.picture[:, :, None] == jnp.arange(x_BINRK.shape[1])
+    return _of_pictures(x_BINRK, pairs), is_picture_BPI
 
 
 def _of_pictures_backward(is_picture_BPI: Any, gradient: jax.Array) -> tuple[jax.Array, None]:
     """Sums over the pairs of every picture."""
     weight_BPI = is_picture_BPI.astype(gradient.dtype)
-    return jnp.einsum("bpi,bprnk->birnk", weight_BPI, gradient), None
+    return jnp.einsum("bpi,bpnrk->binrk", weight_BPI, gradient), None
 
 
 _of_pictures.defvjp(_of_pictures_forward, _of_pictures_backward)

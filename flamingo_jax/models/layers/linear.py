@@ -20,6 +20,9 @@ _PARTS = 16
 thread, and XLA's executor hands work to another thread only where more than 8 operations are ready:
 8 parts all run on one thread (`kSplitThreshold` in XLA's `backends/cpu/runtime/thunk.h`)."""
 
+_LARGEST_PART = 32
+"""Panels of a part, at most: of more parts, those of a vocabulary, threads get more even shares."""
+
 _FEWEST_PARTS = 9
 """Parts that a matrix must have, or it is left whole."""
 
@@ -105,7 +108,7 @@ def in_panels(w: jax.Array) -> dict[str, jax.Array]:
     num_panels = -(-num_columns // _PANEL_WIDTH)
     if num_panels < _FEWEST_PARTS or D * num_columns < _SMALLEST_MATRIX:
         return {}
-    size = max(1, num_panels // _PARTS)
+    size = min(max(1, num_panels // _PARTS), _LARGEST_PART)
     num_parts = -(-num_panels // size)
     padding = num_parts * size * _PANEL_WIDTH - num_columns
     padded = jnp.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, padding)])
