@@ -21,6 +21,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 _add_xla_flag("xla_force_host_platform_device_count", str(DEVICES))
+# What is compiled here runs a few times. XLA's newer way to compile what is not a product takes
+# twice as long as the older one. Processes that a test starts inherit it. What runs take by default
+# is tested with XLA_FLAGS=--xla_cpu_use_fusion_emitters=true, in twice the time.
+_add_xla_flag("xla_cpu_use_fusion_emitters", "false")
+_add_xla_flag("xla_cpu_parallel_codegen_split_count", "1")
 if os.environ["JAX_PLATFORMS"] == "cpu":
     # Hides GPUs from TensorFlow too, without loading it into tests that do not use it.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
