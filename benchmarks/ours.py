@@ -26,7 +26,11 @@ from flamingo_jax.config import (
     ResamplerConfig,
     VisionConfig,
 )
-from flamingo_jax.core.freed_memory import give_back_freed_memory
+from flamingo_jax.core.host_memory import (
+    compute_in_calling_thread,
+    give_back_freed_memory,
+    keep_freed_memory,
+)
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
 from flamingo_jax.data import schema
 from flamingo_jax.models import build
@@ -142,7 +146,8 @@ def make_step(size: Size) -> tuple[Callable[[], float], dict[str, int]]:
     """A function that takes one step and returns the loss, and the counts of parameters."""
     jitted, state, batches = jitted_step(size)
     run = jitted.lower(state, batches).compile()
-    give_back_freed_memory()  # As `training.loop` does.
+    give_back_freed_memory()  # As `training.loop` does, and the next line.
+    keep_freed_memory()
     counts = {"trainable": _count(state.trainable), "frozen": _count(state.frozen)}
 
     def step() -> float:
@@ -172,6 +177,7 @@ def _count(params: Params) -> int:
 def main() -> None:
     """Serves the steps of one size."""
     size, _ = live_process.arguments(__doc__)
+    compute_in_calling_thread()  # As `train.main` does.
     step, counts = make_step(size)
     live_process.serve(step, multiply, counts)
 

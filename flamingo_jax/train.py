@@ -20,11 +20,13 @@ def main(config: RunConfig, workdir: Path) -> int:
     """Trains the stage of `config` in `workdir`; returns the exit code."""
     # These load JAX and TensorFlow, which takes seconds: not for a misspelt field.
     with command_line.quiet_loading():
+        from flamingo_jax.core.host_memory import compute_in_calling_thread
         from flamingo_jax.data import mixtures, vocabulary
         from flamingo_jax.data.bad_samples import Tally
         from flamingo_jax.training.loop import train
         from flamingo_jax.training.stages import make_stage
 
+    compute_in_calling_thread()
     pieces = vocabulary.load(config.vocabulary)
     tallies = {dataset.name: Tally(dataset.name, dataset.max_bad_share) for dataset in config.data}
     datasets = {

@@ -25,7 +25,7 @@ from flamingo_jax.checkpoint.frozen import load_frozen, save_frozen
 from flamingo_jax.config import MeshConfig, RunConfig, to_json, to_text
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.files import prepare_folder, write_atomic
-from flamingo_jax.core.freed_memory import give_back_freed_memory
+from flamingo_jax.core.host_memory import give_back_freed_memory, keep_freed_memory
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
 from flamingo_jax.models.layers_apart import Stacks
 from flamingo_jax.sharding.mesh import make_mesh
@@ -160,7 +160,8 @@ def train(
 def _compiled_once(jitted: Any, name: str) -> Callable[..., tuple[TrainState, Metrics]]:
     """A jitted step, compiled when its first batches are there, and the compiler's memory freed.
 
-    Where the datasets take turns, each has a program of its own.
+    On CPU, the memory of a step is kept for the next one. Where the datasets take turns, each has a
+    program of its own.
     """
     compiled: dict[tuple[str, ...], Any] = {}
 
@@ -172,6 +173,8 @@ def _compiled_once(jitted: Any, name: str) -> Callable[..., tuple[TrainState, Me
             start = time.monotonic()
             compiled[names] = jitted.lower(state, batches).compile()
             give_back_freed_memory()
+            if jax.default_backend() == "cpu":
+                keep_freed_memory()
             print(f"{name}: compiled the step in {time.monotonic() - start:.0f}s", flush=True)
         result: tuple[TrainState, Metrics] = compiled[names](state, batches)
         return result
