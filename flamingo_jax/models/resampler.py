@@ -90,13 +90,13 @@ class ResamplerLayer(hk.Module):
         query_input = LayerNorm(name="query_norm")(latents_BRD)
         media_input = LayerNorm(name="media_norm")(features_BPD)
         query = project_heads(query_input, *heads, with_bias=False, name="query")
-        query = jnp.broadcast_to(query, (len(features_BPD), *query.shape[1:]))
+        query = _for_examples(query, len(features_BPD))
         key, value = (
             self._project_both(media_input, query_input, name) for name in ("key", "value")
         )
         attended = merge_heads(attend(query, key, value))
         output = Linear(latents_BRD.shape[-1], with_bias=False, name="output")
-        latents_BRD = latents_BRD + output(attended)
+        latents_BRD = _for_examples(latents_BRD, len(features_BPD)) + output(attended)
         feed_forward = FeedForward(activation=squared_relu, with_bias=False, name="feed_forward")
         return latents_BRD + feed_forward(LayerNorm(name="feed_forward_norm")(latents_BRD))
 
@@ -113,8 +113,18 @@ class ResamplerLayer(hk.Module):
         rows = jnp.concatenate([jnp.reshape(media_BPD, (B * P, D)), latents_BRD[0]])
         projected = project_heads(rows, *heads, with_bias=False, name=name)
         media_BPNK = jnp.reshape(projected[: B * P], (B, P, *heads))
-        latents_BRNK = jnp.broadcast_to(projected[B * P :], (B, latents_BRD.shape[1], *heads))
+        latents_BRNK = _for_examples(projected[None, B * P :], B)
         return jnp.concatenate([media_BPNK, latents_BRNK], axis=1)
+
+
+def _for_examples(x: jax.Array, num_examples: int) -> jax.Array:
+    """Repeats what is the same for all B examples: [1, ...] -> [B, ...]; [B, ...] stays as it is."""
+    if len(x) == num_examples:
+        return x
+    # A product with ones, since its gradient is one as well: XLA:CPU takes 17 times as long to add
+    # numbers up over the first axis.
+    rows = jnp.ones((num_examples, 1), x.dtype) @ jnp.reshape(x, (1, -1))
+    return jnp.reshape(rows, (num_examples, *x.shape[1:]))
 
 
 class PerceiverResampler(hk.Module):

@@ -44,19 +44,50 @@ def logits_by_key(query_BTNK: jax.Array, relative_SNK: jax.Array) -> jax.Array:
 
     Returns:
         [B, N, T, S]; column j belongs to key position j, that is, to distance S-T+i-j in row i.
-        Columns of distances below 0 hold values without meaning: mask them.
+        Columns of distances below 0 hold values without meaning: mask them. Their gradient is taken
+        to be zero.
     """
-    B, T, N, K = query_BTNK.shape
-    S = len(relative_SNK)
-    # Position keys are repeated for each row of the batch, so that its products lie as they are
-    # needed: in another order they would be moved.
-    keys_BNSK = jnp.broadcast_to(jnp.swapaxes(relative_SNK, 0, 1), (B, N, S, K))
-    logits = jnp.einsum("btnk,bnsk->bnts", query_BTNK, keys_BNSK)
+    return _aligned(jnp.einsum("btnk,snk->nbts", query_BTNK, relative_SNK))
+
+
+# Heads come first, since rows of all examples then are one product, which two threads share. The
+# gradient is written out, since columns without meaning have none: the others are moved back as
+# one, where automatic differentiation adds two arrays of all pairs of positions.
+@jax.custom_vjp
+def _aligned(logits_NBTS: jax.Array) -> jax.Array:
+    """Moves each row to the left, so that columns of equal key positions stand in one column.
+
+    Args:
+        logits_NBTS: columns of the distances S-1 to 0, for queries at the last T of S positions.
+
+    Returns:
+        [B, N, T, S], see `logits_by_key`.
+    """
+    N, B, T, S = logits_NBTS.shape
     # Row i begins with distance S-T+i, in column T-1-i: row after row, that is S-1 numbers after
     # the beginning of the row before. So all but the last column is there, uncut. The last has a
     # meaning in the last row alone, where distance 0 stands in it anyway.
-    rows = jnp.reshape(logits, (B, N, T * S))[:, :, T - 1 : T - 1 + T * (S - 1)]
-    return jnp.concatenate([jnp.reshape(rows, (B, N, T, S - 1)), logits[..., -1:]], axis=-1)
+    numbers = jnp.reshape(logits_NBTS, (N, B, T * S))[:, :, T - 1 : -1]
+    rows = jnp.reshape(numbers, (N, B, T, S - 1))
+    return jnp.swapaxes(jnp.concatenate([rows, logits_NBTS[..., -1:]], axis=-1), 0, 1)
+
+
+def _aligned_forward(logits_NBTS: jax.Array) -> tuple[jax.Array, None]:
+    return _aligned(logits_NBTS), None
+
+
+def _aligned_backward(_: None, gradient_BNTS: jax.Array) -> tuple[jax.Array]:
+    gradient = jnp.swapaxes(gradient_BNTS, 0, 1)
+    N, B, T, S = gradient.shape
+    parts = (
+        jnp.zeros((N, B, T - 1), gradient.dtype),
+        jnp.reshape(gradient[..., :-1], (N, B, T * (S - 1))),
+        gradient[:, :, -1, -1:],
+    )
+    return (jnp.reshape(jnp.concatenate(parts, axis=-1), gradient.shape),)
+
+
+_aligned.defvjp(_aligned_forward, _aligned_backward)
 
 
 def gather_to_keys(logits_BNTC: jax.Array, distance_BTS: jax.Array) -> jax.Array:
