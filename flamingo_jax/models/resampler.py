@@ -118,7 +118,7 @@ class ResamplerLayer(hk.Module):
 
 
 def _for_examples(x: jax.Array, num_examples: int) -> jax.Array:
-    """Repeats what is the same for all B examples: [1, ...] -> [B, ...]; [B, ...] stays as it is."""
+    """Repeats what all B examples share: [1, ...] -> [B, ...]; [B, ...] stays as it is."""
     if len(x) == num_examples:
         return x
     # A product with ones, since its gradient is one as well: XLA:CPU takes 17 times as long to add

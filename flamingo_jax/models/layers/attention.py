@@ -139,7 +139,8 @@ def _attend_forward(
     position_logits_BNTS: jax.Array | None,
 ) -> tuple[jax.Array, tuple[Any, ...]]:
     """The output, and what the gradient needs of the way there."""
-    logits = jnp.einsum("btnk,bsnk->bnts", query_BTNK, key_BSNK)
+    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query_BTNK, key_BSNK, value_BSNK))
+    logits = jnp.einsum("bntk,bnsk->bnts", query, key)
     if position_logits_BNTS is not None:
         logits = logits + position_logits_BNTS
     logits = logits.astype(jnp.float32) * query_BTNK.shape[-1] ** -0.5
@@ -150,7 +151,7 @@ def _attend_forward(
         # The rows of queries that see no key are uniform so far; hidden keys of others are 0.
         probabilities = probabilities * jnp.any(mask, axis=-1, keepdims=True)
     probabilities = probabilities.astype(value_BSNK.dtype)
-    output = jnp.einsum("bnts,bsnk->btnk", probabilities, value_BSNK)
+    output = jnp.swapaxes(jnp.einsum("bnts,bnsk->bntk", probabilities, value), 1, 2)
     empty = None if position_logits_BNTS is None else position_logits_BNTS[:0]  # for its dtype
     return output, (query_BTNK, key_BSNK, value_BSNK, probabilities, output, empty)
 
@@ -160,13 +161,16 @@ def _attend_backward(residuals: tuple[Any, ...], gradient_BTNK: jax.Array) -> tu
     query_BTNK, key_BSNK, value_BSNK, probabilities, output_BTNK, empty = residuals
     products = output_BTNK.astype(jnp.float32) * gradient_BTNK.astype(jnp.float32)
     row_sum_BNT1 = jnp.sum(products, axis=-1).swapaxes(1, 2)[..., None]
-    logit_gradient = jnp.einsum("btnk,bsnk->bnts", gradient_BTNK, value_BSNK).astype(jnp.float32)
+    query, key, value, gradient = (
+        jnp.swapaxes(x, 1, 2) for x in (query_BTNK, key_BSNK, value_BSNK, gradient_BTNK)
+    )
+    logit_gradient = jnp.einsum("bntk,bnsk->bnts", gradient, value).astype(jnp.float32)
     logit_gradient = probabilities.astype(jnp.float32) * (logit_gradient - row_sum_BNT1)
     logit_gradient = (logit_gradient * query_BTNK.shape[-1] ** -0.5).astype(query_BTNK.dtype)
     return (
-        jnp.einsum("bnts,bsnk->btnk", logit_gradient, key_BSNK),
-        jnp.einsum("bnts,btnk->bsnk", logit_gradient, query_BTNK),
-        jnp.einsum("bnts,btnk->bsnk", probabilities, gradient_BTNK),
+        jnp.swapaxes(jnp.einsum("bnts,bnsk->bntk", logit_gradient, key), 1, 2),
+        jnp.swapaxes(jnp.einsum("bnts,bntk->bnsk", logit_gradient, query), 1, 2),
+        jnp.swapaxes(jnp.einsum("bnts,bntk->bnsk", probabilities, gradient), 1, 2),
         None,
         None if empty is None else logit_gradient.astype(empty.dtype),
     )
