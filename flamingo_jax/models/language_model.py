@@ -72,6 +72,7 @@ class SelfAttention(hk.Module):
         position_bias = hk.get_parameter("position_bias", bias_shape, init=jnp.zeros)
         content_query = query + content_bias.reshape(heads).astype(query.dtype)
         position_query = query + position_bias.reshape(heads).astype(query.dtype)
+        position_query = position_query * self.config.head_dim**-0.5
 
         kept: TextCache | KeysAndValues | jax.Array | None = None
         if history is not None:

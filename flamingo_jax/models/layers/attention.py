@@ -11,6 +11,9 @@ import jax.numpy as jnp
 
 from flamingo_jax.models.layers.linear import Linear
 
+_HIDDEN = float(jnp.finfo(jnp.float32).min)
+"""Logit of a hidden key."""
+
 
 def project_heads(
     x_BTD: jax.Array, num_heads: int, head_dim: int, *, with_bias: bool, name: str
@@ -43,7 +46,7 @@ def attend(
         value_BSNK: values.
         mask: boolean, broadcastable to [B, N, T, S]; False hides a key. A query that may see no key
             gets zeros.
-        position_logits_BNTS: added to the products of queries and keys before scaling by
+        position_logits_BNTS: added to the products of queries and keys, after these are scaled by
             1/sqrt(K).
 
     Returns:
@@ -96,30 +99,36 @@ def attention_weights(query_BTNK: jax.Array, parts: Sequence[Keys]) -> list[jax.
         float32 [B, N, T, S] for each of the parts. All weights of a query add up to 1, or are 0 if
         it may see no key.
     """
-    scale = query_BTNK.shape[-1] ** -0.5
-    lowest = jnp.finfo(jnp.float32).min
-    query_BNTK = jnp.swapaxes(query_BTNK, 1, 2)
+    query_BNTK = jnp.swapaxes(query_BTNK * query_BTNK.shape[-1] ** -0.5, 1, 2)
     all_logits = []
     for part in parts:
-        logits = jnp.einsum("bntk,bnks->bnts", query_BNTK, part.keys)
-        if part.position_logits is not None:
-            logits = logits + part.position_logits
-        all_logits.append(jnp.where(part.mask, logits.astype(jnp.float32) * scale, lowest))
-    maximum = [jnp.max(logits, axis=-1, keepdims=True, initial=lowest) for logits in all_logits]
-    highest_BNT1 = functools.reduce(jnp.maximum, maximum)
-    # Where all is hidden, the exponentials are 1 before the mask takes them away.
-    weights = [
-        jnp.exp(logits - highest_BNT1) * part.mask
-        for logits, part in zip(all_logits, parts, strict=True)
-    ]
-    total_BNT1 = sum(jnp.sum(weight, axis=-1, keepdims=True) for weight in weights)
-    inverse_BNT1 = 1.0 / jnp.maximum(total_BNT1, jnp.finfo(jnp.float32).tiny)
-    return [weight * inverse_BNT1 for weight in weights]
+        logits = jnp.einsum("bntk,bnks->bnts", query_BNTK, part.keys).astype(jnp.float32)
+        all_logits.append(logits + _logit_bias(part.mask, part.position_logits))
+    return _softmax(all_logits)
 
 
-# The gradient is written out, since it needs less than automatic differentiation keeps and reads:
-# of the arrays over all pairs of positions the probabilities alone are kept, and the row sums of
-# probability times its gradient are those of output times its gradient, which is much smaller.
+def _logit_bias(mask: jax.Array | None, position_logits: jax.Array | None) -> jax.Array:
+    """What is added to logits, float32; where a key is hidden, far below what adds up with it."""
+    bias = jnp.float32(0) if position_logits is None else position_logits.astype(jnp.float32)
+    return bias if mask is None else jnp.where(mask, bias, _HIDDEN)
+
+
+def _softmax(parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """Softmax over the last axis of all parts; 0 where all is hidden."""
+    # Never as low as a hidden key's, whose exponential therefore is 0 even where all are hidden.
+    maximum = functools.partial(jnp.max, axis=-1, keepdims=True, initial=_HIDDEN / 2)
+    highest = functools.reduce(jnp.maximum, [maximum(logits) for logits in parts])
+    exponentials = [jnp.exp(logits - highest) for logits in parts]
+    total = functools.reduce(jnp.add, [jnp.sum(x, axis=-1, keepdims=True) for x in exponentials])
+    inverse = 1.0 / jnp.maximum(total, jnp.finfo(jnp.float32).tiny)
+    return [x * inverse for x in exponentials]
+
+
+# The gradient is written out, since it needs less than automatic differentiation keeps: of the
+# arrays over all pairs of positions the probabilities alone. XLA:CPU makes one operation of a
+# product, what is done with its elements, and sums over its rows, and shares the heads of such an
+# operation among threads; a product alone it gives to one. Hence a mask that is added, and the row
+# sums of all pairs of positions, though those of output times its gradient are the same.
 @jax.custom_vjp
 def _attend(
     query_BTNK: jax.Array,
@@ -139,40 +148,36 @@ def _attend_forward(
     position_logits_BNTS: jax.Array | None,
 ) -> tuple[jax.Array, tuple[Any, ...]]:
     """The output, and what the gradient needs of the way there."""
-    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query_BTNK, key_BSNK, value_BSNK))
-    logits = jnp.einsum("bntk,bnsk->bnts", query, key)
-    if position_logits_BNTS is not None:
-        logits = logits + position_logits_BNTS
-    logits = logits.astype(jnp.float32) * query_BTNK.shape[-1] ** -0.5
-    if mask is not None:
-        logits = jnp.where(mask, logits, jnp.finfo(jnp.float32).min)
-    probabilities = jax.nn.softmax(logits, axis=-1)
-    if mask is not None:
-        # The rows of queries that see no key are uniform so far; hidden keys of others are 0.
-        probabilities = probabilities * jnp.any(mask, axis=-1, keepdims=True)
-    probabilities = probabilities.astype(value_BSNK.dtype)
+    scaled_query_BTNK = query_BTNK * query_BTNK.shape[-1] ** -0.5
+    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (scaled_query_BTNK, key_BSNK, value_BSNK))
+    logits = jnp.einsum("bntk,bnsk->bnts", query, key).astype(jnp.float32)
+    if position_logits_BNTS is not None or mask is not None:
+        logits = logits + _logit_bias(mask, position_logits_BNTS)
+    probabilities = _softmax([logits])[0].astype(value_BSNK.dtype)
     output = jnp.swapaxes(jnp.einsum("bnts,bnsk->bntk", probabilities, value), 1, 2)
     empty = None if position_logits_BNTS is None else position_logits_BNTS[:0]  # for its dtype
-    return output, (query_BTNK, key_BSNK, value_BSNK, probabilities, output, empty)
+    return output, (scaled_query_BTNK, key_BSNK, value_BSNK, probabilities, empty)
 
 
 def _attend_backward(residuals: tuple[Any, ...], gradient_BTNK: jax.Array) -> tuple[Any, ...]:
     """Gradients of all arguments; a mask has none."""
-    query_BTNK, key_BSNK, value_BSNK, probabilities, output_BTNK, empty = residuals
-    products = output_BTNK.astype(jnp.float32) * gradient_BTNK.astype(jnp.float32)
-    row_sum_BNT1 = jnp.sum(products, axis=-1).swapaxes(1, 2)[..., None]
+    scaled_query_BTNK, key_BSNK, value_BSNK, probabilities, empty = residuals
+    scale = key_BSNK.shape[-1] ** -0.5
     query, key, value, gradient = (
-        jnp.swapaxes(x, 1, 2) for x in (query_BTNK, key_BSNK, value_BSNK, gradient_BTNK)
+        jnp.swapaxes(x, 1, 2) for x in (scaled_query_BTNK, key_BSNK, value_BSNK, gradient_BTNK)
     )
-    logit_gradient = jnp.einsum("bntk,bnsk->bnts", gradient, value).astype(jnp.float32)
-    logit_gradient = probabilities.astype(jnp.float32) * (logit_gradient - row_sum_BNT1)
-    logit_gradient = (logit_gradient * query_BTNK.shape[-1] ** -0.5).astype(query_BTNK.dtype)
+    probability_gradient = jnp.einsum("bntk,bnsk->bnts", gradient, value).astype(jnp.float32)
+    weighted = probabilities.astype(jnp.float32) * probability_gradient
+    row_sum_BNT1 = jnp.sum(weighted, axis=-1, keepdims=True)
+    logit_gradient = weighted - probabilities.astype(jnp.float32) * row_sum_BNT1
+    position_gradient = None if empty is None else logit_gradient.astype(empty.dtype)
+    logit_gradient = logit_gradient.astype(key_BSNK.dtype)
     return (
-        jnp.swapaxes(jnp.einsum("bnts,bnsk->bntk", logit_gradient, key), 1, 2),
+        jnp.swapaxes(jnp.einsum("bnts,bnsk->bntk", logit_gradient, key), 1, 2) * scale,
         jnp.swapaxes(jnp.einsum("bnts,bntk->bnsk", logit_gradient, query), 1, 2),
         jnp.swapaxes(jnp.einsum("bnts,bntk->bnsk", probabilities, gradient), 1, 2),
         None,
-        None if empty is None else logit_gradient.astype(empty.dtype),
+        position_gradient,
     )
 
 

@@ -19,11 +19,11 @@ def by_formula(
     mask: jax.Array | None,
     position_logits: jax.Array | None,
 ) -> jax.Array:
-    """softmax((q k + position) / sqrt(K)) v, hidden keys left out of the sum."""
-    logits = jnp.einsum("btnk,bsnk->bnts", query, key)
+    """softmax(q k / sqrt(K) + position) v, hidden keys left out of the sum."""
+    logits = jnp.einsum("btnk,bsnk->bnts", query, key) / np.sqrt(query.shape[-1])
     if position_logits is not None:
         logits = logits + position_logits
-    weights = jnp.exp(logits / np.sqrt(query.shape[-1]))
+    weights = jnp.exp(logits)
     if mask is not None:
         weights = weights * mask
     total = jnp.sum(weights, axis=-1, keepdims=True)
