@@ -40,10 +40,14 @@ OURS, OURS_AS_IDEFICS = "ours", "ours with IDEFICS's heads"
 OPEN_FLAMINGO, IDEFICS = "OpenFlamingo over GPT-NeoX", "Hugging Face IDEFICS"
 
 
-# Large blocks of memory come in huge pages: a step on CPU takes its temporary arrays as one block
-# and gives it back, and entering it anew in small pages costs 0.3 s of 1.9 s at size S. All
-# competitors have it; a run on CPU takes it from the environment in the same way.
+# Large blocks of memory come in huge pages for all competitors; a run on CPU takes it from the
+# environment in the same way.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+# Ours keeps the memory that it frees (`core.host_memory`); these have any process do so.
+KEPT_MEMORY = {
+    "GLIBC_TUNABLES": HUGE_PAGES["GLIBC_TUNABLES"]
+    + f":glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={2**40}"
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Measured:
 
 
 def run_size(
-    name: str, rounds: int, threads: int, torch_python: Path, preload: Path | None
+    name: str, rounds: int, threads: int, torch_python: Path, peers_environment: Mapping[str, str]
 ) -> dict[str, Measured]:
     """Runs all competitors at one size, side by side.
 
@@ -109,22 +113,22 @@ def run_size(
         rounds: steps of each that are timed.
         threads: of each, and processors that it is bound to.
         torch_python: interpreter of the peers.
-        preload: library to load into the peers.
+        peers_environment: variables of the peers' processes.
 
     Returns:
         What was measured, by competitor.
     """
     common = {"OMP_NUM_THREADS": str(threads)} | HUGE_PAGES
+    ours_environment = {"JAX_PLATFORMS": "cpu"}
     processes: dict[str, LiveProcess] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         for index, (competitor, how) in enumerate(competitors(sizes.SIZES[name]).items()):
-            python, environment = sys.executable, {"JAX_PLATFORMS": "cpu"}
-            if competitor != how.like:
-                python = str(torch_python)
-                environment = {"LD_PRELOAD": str(preload)} if preload else {}
+            is_peer = competitor != how.like
+            python = str(torch_python) if is_peer else sys.executable
+            environment = common | dict(peers_environment if is_peer else ours_environment)
             command = [python, "-m", how.module, name, str(threads)]
             command += [live_process.LANGUAGE_MODEL_HEADS] if how.language_model_heads else []
-            process = LiveProcess(command, environment | common, Path(folder) / f"{index}.log")
+            process = LiveProcess(command, environment, Path(folder) / f"{index}.log")
             stack.callback(process.close)
             processes[competitor] = process
 
@@ -215,6 +219,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="timed steps of each competitor")
     parser.add_argument("--threads", type=int, default=sizes.THREADS, help="of each competitor")
     parser.add_argument("--stock-torch", action="store_true", help="leave MKL's vendor check on")
+    parser.add_argument(
+        "--peers-keep-memory", action="store_true", help="the peers keep memory they free, as ours"
+    )
     arguments = parser.parse_args()
     try:
         run(arguments)
@@ -237,15 +244,15 @@ def run(arguments: argparse.Namespace) -> None:
             " transformers (see --help)"
         )
     with tempfile.TemporaryDirectory() as folder:
-        preload = None if arguments.stock_torch else compile_library(Path(folder))
+        environment = KEPT_MEMORY if arguments.peers_keep_memory else {}
+        if not arguments.stock_torch:
+            environment = environment | {"LD_PRELOAD": str(compile_library(Path(folder)))}
         for name in names:
             # Not resolved: a virtual environment's Python is a link, and must be called as one.
             python = arguments.torch_python.absolute()
             print(f"\n## Size {name}\n\n{sizes.SIZES[name]}\n")
-            print(
-                report(name, run_size(name, arguments.rounds, arguments.threads, python, preload)),
-                flush=True,
-            )
+            measured = run_size(name, arguments.rounds, arguments.threads, python, environment)
+            print(report(name, measured), flush=True)
 
 
 if __name__ == "__main__":
