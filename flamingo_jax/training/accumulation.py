@@ -78,21 +78,29 @@ def mean_loss_gradient(
     Returns:
       (float32 scalar, float32 gradient tree); both 0 where no example has weight.
     """
-    gradient_of_sum = jax.value_and_grad(loss_sums, has_aux=True)
+    if microbatches == 1:
+        # The whole weight is known before the backward pass, which can carry it: one pass less
+        # over the gradient.
+        loss, backward, weight = jax.vjp(lambda p: loss_sums(p, batch), trainable, has_aux=True)
+        scale = _inverse(weight)
+        (gradient,) = backward(scale)
+        return loss * scale, shard(jax.tree.map(lambda g: g.astype(jnp.float32), gradient))
 
     def add(sums: Any, microbatch: Batch) -> tuple[Any, None]:
         (loss, weight), gradient = gradient_of_sum(trainable, microbatch)
         terms = (loss, weight, shard(gradient))
         return jax.tree.map(lambda total, x: total + x.astype(jnp.float32), sums, terms), None
 
+    gradient_of_sum = jax.value_and_grad(loss_sums, has_aux=True)
     start = (jnp.float32(0), jnp.float32(0), shard(zeros_float32(trainable)))
-    if microbatches == 1:
-        sums, _ = add(start, batch)
-    else:
-        sums, _ = jax.lax.scan(add, start, split(batch, microbatches))
-    loss, weight, gradient = sums
-    scale = 1.0 / jnp.where(weight > 0, weight, 1.0)
+    (loss, weight, gradient), _ = jax.lax.scan(add, start, split(batch, microbatches))
+    scale = _inverse(weight)
     return loss * scale, jax.tree.map(lambda g: g * scale, gradient)
+
+
+def _inverse(weight: jax.Array) -> jax.Array:
+    """1 / weight; 1 where no example has weight, so that nothing is divided by 0."""
+    return 1.0 / jnp.where(weight > 0, weight, 1.0)
 
 
 def zeros_float32(tree: Any) -> Any:

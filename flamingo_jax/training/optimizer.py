@@ -78,12 +78,12 @@ def make_optimizer(
     for group in config.global_clip:
         transformations.append(
             optax.masked(
-                optax.clip_by_global_norm(group.norm),
+                clip_by_global_norm(group.norm),
                 mask(group.paths, "global_clip.paths"),
             )
         )
     if config.clip_global_norm:
-        transformations.append(optax.clip_by_global_norm(config.clip_global_norm))
+        transformations.append(clip_by_global_norm(config.clip_global_norm))
     transformations.append(optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.epsilon))
     if config.weight_decay:
         transformations.append(
@@ -97,6 +97,22 @@ def make_optimizer(
             optax.masked(optax.scale(rate.scale), mask(rate.paths, "rate_scales.paths"))
         )
     return optax.chain(*transformations)
+
+
+def clip_by_global_norm(largest: float) -> optax.GradientTransformation:
+    """Scales a gradient whose norm is larger than `largest` down to it.
+
+    The values are those of `optax.clip_by_global_norm`, which divides every number by the norm: XLA
+    does not repeat a division, so that the quotients would be written to memory and read again by
+    the update of each moment. A factor is multiplied with on the way.
+    """
+
+    def clip(updates: optax.Updates, state: Any, params: Any = None) -> tuple[optax.Updates, Any]:
+        del params
+        factor = jax.numpy.minimum(1.0, largest / optax.tree.norm(updates))
+        return jax.tree.map(lambda g: g * factor.astype(g.dtype), updates), state
+
+    return optax.GradientTransformation(optax.init_empty_state, clip)
 
 
 def path_mask(

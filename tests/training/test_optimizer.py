@@ -7,11 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from flamingo_jax.config import ClipGroup, OptimizerConfig
 from flamingo_jax.core.errors import UserError
-from flamingo_jax.training.optimizer import learning_rate_schedule, make_optimizer
+from flamingo_jax.training.optimizer import (
+    clip_by_global_norm,
+    learning_rate_schedule,
+    make_optimizer,
+)
 
 ADAM = {"b1": 0.9, "b2": 0.99, "epsilon": 1e-8}
 
@@ -35,6 +40,19 @@ def test_linear_decay_reaches_zero_after_the_last_step() -> None:
 def test_linear_decay_begins_after_the_warm_up() -> None:
     config = OptimizerConfig(learning_rate=1.0, schedule="linear", warmup_steps=2)
     np.testing.assert_allclose(rates(config, 6), [0.5, 1.0, 1.0, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("size", [0.0, 0.01, 1.0, 1e6, np.inf, np.nan])
+def test_clipping_is_that_of_optax(size: float) -> None:
+    rng = np.random.default_rng(0)
+    gradient = {"a": {"w": jnp.asarray(rng.standard_normal((3, 4)) * size, jnp.float32)}}
+    gradient["b"] = {"w": jnp.asarray(rng.standard_normal(5) * size, jnp.float32)}
+    clipped, expected = (
+        optax.masked(clip, {"a": True, "b": True}).update(gradient, optax.MaskedState(()))[0]
+        for clip in (clip_by_global_norm(0.5), optax.clip_by_global_norm(0.5))
+    )
+    for ours, theirs in zip(jax.tree.leaves(clipped), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 def params_of(value: float) -> dict[str, dict[str, jax.Array]]:
