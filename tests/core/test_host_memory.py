@@ -39,9 +39,11 @@ def test_freed_pieces_leave_the_process() -> None:
     library.free(pieces[-1])
 
 
-# Prints page faults of a computation whose temporary arrays take 64 MB, after the first three.
+# Prints page faults of a computation whose temporary arrays take 64 MB. The median of steps: where
+# the block lies may change once, when something small is put where it lay.
 _COUNT_PAGE_FAULTS = """
 import resource
+import statistics
 import sys
 
 import jax
@@ -64,12 +66,11 @@ if "keep" in sys.argv:
     step(jnp.ones(4096)).block_until_ready()
     host_memory.give_back_freed_memory()
     host_memory.keep_freed_memory()
-faults = [page_faults() for _ in range(6)]
-print(sum(faults[3:]))
+print(statistics.median(page_faults() for _ in range(11)))
 """
 
 
-def _page_faults(*switches: str) -> int:
+def _page_faults(*switches: str) -> float:
     result = subprocess.run(
         [sys.executable, "-c", _COUNT_PAGE_FAULTS, *switches],
         env={**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": ""},
@@ -77,12 +78,12 @@ def _page_faults(*switches: str) -> int:
         text=True,
         check=True,
     )
-    return int(result.stdout)
+    return float(result.stdout)
 
 
 @pytest.mark.skipif(host_memory._glibc() is None, reason="the C library is not glibc")
 def test_steps_take_the_memory_of_the_step_before() -> None:
-    assert _page_faults("keep", "in_calling_thread") < 500
+    assert _page_faults("keep", "in_calling_thread") < 100
     assert _page_faults() > 10_000
     assert _page_faults("in_calling_thread") > 10_000
 
