@@ -2,8 +2,8 @@
 
 The gradient of a step is `sum_m lambda_m * grad(loss_m)`, loss_m the weighted mean over dataset m's
 batch (paper, section 4.1.4: accumulating over all datasets beats alternating between them by 7.8
-points). Sums and weights are kept apart until the end, so that a batch gives the same gradient
-however it is cut into microbatches. All accumulators are float32.
+points). Sums and weights of microbatches are kept apart until the end, so that a batch gives the
+same gradient however it is cut. All accumulators are float32.
 """
 
 from __future__ import annotations
@@ -84,14 +84,15 @@ def mean_loss_gradient(
         loss, backward, weight = jax.vjp(lambda p: loss_sums(p, batch), trainable, has_aux=True)
         scale = _inverse(weight)
         (gradient,) = backward(scale)
-        return loss * scale, shard(jax.tree.map(lambda g: g.astype(jnp.float32), gradient))
+        return loss * scale, jax.tree.map(lambda g: g.astype(jnp.float32), shard(gradient))
+
+    gradient_of_sum = jax.value_and_grad(loss_sums, has_aux=True)
 
     def add(sums: Any, microbatch: Batch) -> tuple[Any, None]:
         (loss, weight), gradient = gradient_of_sum(trainable, microbatch)
         terms = (loss, weight, shard(gradient))
         return jax.tree.map(lambda total, x: total + x.astype(jnp.float32), sums, terms), None
 
-    gradient_of_sum = jax.value_and_grad(loss_sums, has_aux=True)
     start = (jnp.float32(0), jnp.float32(0), shard(zeros_float32(trainable)))
     (loss, weight, gradient), _ = jax.lax.scan(add, start, split(batch, microbatches))
     scale = _inverse(weight)

@@ -39,8 +39,8 @@ def test_freed_pieces_leave_the_process() -> None:
     library.free(pieces[-1])
 
 
-# Prints page faults of a computation whose temporary arrays take 64 MB. The median of steps: where
-# the block lies may change once, when something small is put where it lay.
+# Prints page faults of a computation whose temporary arrays take 64 MB. The median of steps: now
+# and then the block lies elsewhere, when something small was put where it lay.
 _COUNT_PAGE_FAULTS = """
 import resource
 import statistics
