@@ -15,6 +15,7 @@ from flamingo_jax.data import schema
 from flamingo_jax.training.accumulation import unsharded
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import start_state
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 
 B, T = 4, 10
@@ -53,7 +54,7 @@ def step(microbatches: int) -> tuple[Params, dict[str, float]]:
     # This update is the gradient itself: Adam would divide what rounding leaves of it by its size.
     optimizer = optax.sgd(1.0)
     state = start_state(trainable, frozen, optimizer, jax.random.key(0))
-    with tiny_run.fast_compilation():
+    with fast_compilation():
         after, metrics = jax.jit(stage.make_step(optimizer, unsharded))(state, make_batches())
     gradient = jax.tree.map(lambda a, b: np.asarray(a) - np.asarray(b), trainable, after.trainable)
     return gradient, {name: float(x) for name, x in metrics.items() if name.startswith("loss/")}

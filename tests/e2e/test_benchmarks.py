@@ -21,7 +21,7 @@ from flamingo_jax.evaluation.benchmarks.catalog import open_benchmark
 from flamingo_jax.evaluation.grounding_files import read_groundings
 from flamingo_jax.evaluation.predictions import Prediction, read_predictions
 from flamingo_jax.sharding.mesh import make_mesh
-from tests.e2e.tiny_run import fast_compilation
+from tests.compilation import fast_compilation
 from tests.evaluation import paper_benchmarks, tiny
 
 SHOTS = 2

@@ -19,6 +19,7 @@ from flamingo_jax.sharding.rules import to_global
 from flamingo_jax.training.loop import abstract_state, jit_step
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import start_state
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 from tests.e2e.test_stages import ONE_BLOCK, VISION
 from tests.training.test_batches import PACKED, TEXT
@@ -58,7 +59,7 @@ def losses(mesh_config: MeshConfig) -> tuple[list[dict[str, float]], dict[str, A
 
 def test_text_is_learned_beside_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(variants.NFNET_VARIANTS, "one_block", ONE_BLOCK)
-    with tiny_run.fast_compilation():
+    with fast_compilation():
         alone, moved = losses(MeshConfig())
         split, _ = losses(MeshConfig(data=2, model=2))
     names = {"loss/clean_pairs", "loss/noisy_pairs"} & alone[0].keys()

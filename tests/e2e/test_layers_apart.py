@@ -13,6 +13,7 @@ import pytest
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.models import variants
 from flamingo_jax.train import main
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 from tests.e2e.test_stages import ONE_BLOCK, VISION
 
@@ -39,7 +40,7 @@ def flamingo(**more: Any) -> Any:
 def stacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workdir with two untrained stages and a Flamingo that was trained over stacks."""
     folder = tmp_path_factory.mktemp("stacked")
-    with pytest.MonkeyPatch.context() as monkeypatch, tiny_run.fast_compilation():
+    with pytest.MonkeyPatch.context() as monkeypatch, fast_compilation():
         monkeypatch.setitem(variants.NFNET_VARIANTS, "one_block", ONE_BLOCK)
         tiny_run.write_untrained_stage(
             folder, tiny_run.make_config("contrastive", VISION | {"steps": 1})

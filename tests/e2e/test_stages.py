@@ -22,6 +22,7 @@ from flamingo_jax.models import variants
 from flamingo_jax.training import loop
 from flamingo_jax.training.stages import load_stage, pretrained_part
 from flamingo_jax.training.state import TrainState, without_frozen
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 
 VOCABULARY_SIZE = 1024
@@ -88,7 +89,7 @@ class _Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Run]:
     finished = _Run(tmp_path_factory.mktemp("stages"))
-    with pytest.MonkeyPatch.context() as monkeypatch, tiny_run.fast_compilation():
+    with pytest.MonkeyPatch.context() as monkeypatch, fast_compilation():
         monkeypatch.setitem(variants.NFNET_VARIANTS, "one_block", ONE_BLOCK)
         finished.train(monkeypatch)
         yield finished

@@ -21,6 +21,7 @@ from flamingo_jax.training.accumulation import unsharded
 from flamingo_jax.training.stages import make_stage, pretrained_part, regroup
 from flamingo_jax.training.state import start_state
 from flamingo_jax.training.trained import with_shardings
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 from tests.e2e.test_stages import ONE_BLOCK, VISION
 
@@ -31,7 +32,7 @@ BFLOAT16 = VISION | {"model.precision.frozen": "bfloat16"}
 def workdir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two stages that Flamingo can start from, with random parameters."""
     folder = tmp_path_factory.mktemp("unfrozen")
-    with pytest.MonkeyPatch.context() as monkeypatch, tiny_run.fast_compilation():
+    with pytest.MonkeyPatch.context() as monkeypatch, fast_compilation():
         monkeypatch.setitem(variants.NFNET_VARIANTS, "one_block", ONE_BLOCK)
         tiny_run.write_untrained_stage(
             folder, tiny_run.make_config("contrastive", VISION | {"steps": 1})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +93,6 @@ def command(stage: str, workdir: Path, more: Overrides | None = None) -> list[st
     flags = [f"--config.{path}={value}" for path, value in overrides(stage, more).items()]
     arguments = [f"--config={CONFIG_FILE}:{stage}", f"--workdir={workdir}", *flags]
     return [sys.executable, "-m", "flamingo_jax.train", *arguments]
-
-
-@contextlib.contextmanager
-def fast_compilation() -> Iterator[None]:
-    """Compiles with few optimisations, in half the time: what is compiled here runs a few times."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def environment(compiled: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ from flamingo_jax.evaluation.grounding_files import Grounding
 from flamingo_jax.evaluation.pictures import PictureEncoder
 from flamingo_jax.evaluation.predictions import Prediction
 from flamingo_jax.sharding.mesh import make_mesh
-from tests.e2e.tiny_run import fast_compilation
+from tests.compilation import fast_compilation
 from tests.evaluation import tiny
 from tests.evaluation.benchmarks import miniatures
 

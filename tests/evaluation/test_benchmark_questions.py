@@ -27,7 +27,7 @@ from flamingo_jax.evaluation.benchmarks.clip_files import END_SECONDS, START_SEC
 from flamingo_jax.evaluation.pictures import PictureEncoder
 from flamingo_jax.evaluation.prompts import Prompt, Shape, pad_batch
 from flamingo_jax.sharding.mesh import make_mesh
-from tests.e2e.tiny_run import fast_compilation
+from tests.compilation import fast_compilation
 from tests.evaluation import paper_benchmarks, tiny
 
 WORLD = vocabulary.load("world")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.tiny_run import fast_compilation
+from tests.compilation import fast_compilation
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -24,6 +24,7 @@ from flamingo_jax.training.loop import abstract_state, jit_step
 from flamingo_jax.training.losses import CHUNK_LENGTH
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 
 GIB = 2**30
@@ -36,7 +37,7 @@ def _compiled(stage: str, max_text_length: int = 0, **mesh: Any) -> CompiledStep
     config = tiny_run.make_config(stage, changes)
     config = dataclasses.replace(config, data=config.data[:1], mesh=MeshConfig(**mesh))
     topology = topologies.parse_topology(f"cpu:{mesh['data'] * mesh['model']}")
-    with tiny_run.fast_compilation():
+    with fast_compilation():
         return compile_step(config, topology, topologies.devices(topology))
 
 

@@ -38,6 +38,7 @@ from flamingo_jax.training.loop import abstract_state, jit_step
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import TrainState, start_state
+from tests.compilation import fast_compilation
 from tests.e2e import tiny_run
 
 B, T, I, V, HEADS, WIDTH, SIZE = 8, 12, 2, 64, 8, 16, 16
@@ -129,7 +130,7 @@ def _keys(stage: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _fast_compilation() -> Iterator[None]:
-    with tiny_run.fast_compilation():
+    with fast_compilation():
         yield
 
 
