@@ -6,7 +6,8 @@ The default size is 3b where jax has an accelerator and small (same parts, tiny 
 step is the library's own, on interleaved pages of five pictures and 256 tokens. MFU is the formula
 of `flamingo_jax.planning.flops` over the time of a step and the rate of the fastest measured
 bfloat16 product. Components are timed one by one with programs of their own; "cross-attention" is
-the decoder without the time of the language model alone, "update" what the step has besides.
+the decoder without the time of the language model alone, "update" what the step has besides (less
+than nothing where parts take longer alone than within the step, as at the small size on CPU).
 """
 
 from __future__ import annotations
