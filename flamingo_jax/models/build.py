@@ -20,7 +20,8 @@ from flamingo_jax.core.errors import UserError
 from flamingo_jax.data import schema
 from flamingo_jax.models.attention_masses import AttentionMasses
 from flamingo_jax.models.cache import AnswerCache, PromptCache
-from flamingo_jax.models.flamingo import BLOCKS, OUTPUT, FlamingoDecoder, decoder_stacks
+from flamingo_jax.models.decoder_stacks import BLOCKS, decoder_stacks
+from flamingo_jax.models.flamingo import OUTPUT, FlamingoDecoder
 from flamingo_jax.models.induction_initialization import induction_initialization
 from flamingo_jax.models.language_model import LanguageModel, output_logits
 from flamingo_jax.models.layers.linear import in_panels

@@ -1,17 +1,14 @@
 """The Flamingo decoder: the language model's blocks with cross-attention layers among them.
 
-A group is one cross-attention layer and the frozen blocks behind it. Groups form one stack, the
-blocks of a group another inside it; blocks that are left over (80 = 11*7 + 3) form a last, shorter
-group. Other ways of conditioning (`CrossAttentionConfig`) are other lists of stacks, see
-`decoder_stacks`.
+A group is one cross-attention layer and the frozen blocks behind it; how groups make a decoder is
+said in `decoder_stacks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 
@@ -28,6 +25,8 @@ from flamingo_jax.models.cache import (
     start_answers,
 )
 from flamingo_jax.models.cross_attention import CrossAttention
+from flamingo_jax.models.decoder_stacks import BLOCKS, Stack, decoder_stacks
+from flamingo_jax.models.extra_embeddings import ExtraEmbeddings, look_up
 from flamingo_jax.models.language_model import Block, LanguageModel, output_logits
 from flamingo_jax.models.layers.linear import Linear, is_few
 from flamingo_jax.models.layers_apart import run_layers
@@ -35,57 +34,8 @@ from flamingo_jax.models.masks import media_mask
 from flamingo_jax.models.picture_attention import OwnPicture
 from flamingo_jax.models.rematerialization import remat
 
-BLOCKS = "language_model"
-"""Name of the stack of frozen blocks in a group."""
-
 OUTPUT = "output_embedding"
 """Name of the output embedding as a linear layer, where layers are apart."""
-
-
-class Stack(NamedTuple):
-    """One stack of groups of a decoder.
-
-    Attributes:
-        name: of the stack's module.
-        num_groups: G.
-        num_blocks: L, frozen blocks of a group.
-        cross_attention: whether a group has a cross-attention layer.
-        grafted: whether a group begins with a self-attention block of its own, learned anew.
-    """
-
-    name: str
-    num_groups: int
-    num_blocks: int
-    cross_attention: bool = True
-    grafted: bool = False
-
-
-def decoder_stacks(num_layers: int, config: CrossAttentionConfig) -> tuple[Stack, ...]:
-    """The stacks of a decoder in order.
-
-    Every N-th layer (paper, section 2.2 and ablation v): `groups`, and `last_group` if N does not
-    divide the layers. A single layer in the middle (ablation v): the blocks before it and those
-    behind it. Grafting (ablation iv; VC-GPT, Luo et al. 2022): the whole language model, then pairs
-    of a self-attention block and a cross-attention layer.
-
-    Args:
-        num_layers: blocks of the language model.
-        config: which of these.
-    """
-    if config.conditioning == "grafting":
-        language_model = Stack("leading_blocks", 1, num_layers, cross_attention=False)
-        return (language_model, Stack("grafted", config.num_grafted, 0, grafted=True))
-    if config.placement == "middle":
-        before = num_layers // 2
-        groups = Stack("groups", 1, num_layers - before)
-        if not before:
-            return (groups,)
-        return (Stack("leading_blocks", 1, before, cross_attention=False), groups)
-    full, rest = divmod(num_layers, config.every)
-    stacks = [Stack("groups", full, config.every)] if full else []
-    if rest:
-        stacks.append(Stack("last_group", 1, rest))
-    return tuple(stacks)
 
 
 class FlamingoDecoder:
@@ -272,7 +222,7 @@ class FlamingoDecoder:
         embedding_VD = model.embedding()
         extra = ExtraEmbeddings(self.language_model.width, name="extra_embeddings")
         extra_ED = extra().astype(self.dtype)
-        return model, _look_up(text_BT, embedding_VD, extra_ED), (embedding_VD, extra_ED)
+        return model, look_up(text_BT, embedding_VD, extra_ED), (embedding_VD, extra_ED)
 
     def _run(
         self,
@@ -403,28 +353,3 @@ class FlamingoDecoder:
         return Linear(self.language_model.width, with_bias=False, name="media_projection")(
             media_BMD
         )
-
-
-def _look_up(text_BT: jax.Array, embedding_VD: jax.Array, extra_ED: jax.Array) -> jax.Array:
-    """Rows of both tables, ids counting through them: [B, T, D].
-
-    Two look-ups, not one in the tables joined: where the vocabulary is split over devices, V + E
-    rows could not be.
-    """
-    V = embedding_VD.shape[0]
-    known_BTD = embedding_VD[jnp.minimum(text_BT, V - 1)]
-    extra_BTD = extra_ED[jnp.maximum(text_BT - V, 0)]
-    return jnp.where((text_BT >= V)[..., None], extra_BTD, known_BTD)
-
-
-class ExtraEmbeddings(hk.Module):
-    """Rows that are learned although the language model is frozen: `<EOC>`."""
-
-    def __init__(self, width: int, name: str) -> None:
-        super().__init__(name=name)
-        self.width = width
-
-    def __call__(self) -> jax.Array:
-        """The rows, float32 [1, D]."""
-        init = hk.initializers.TruncatedNormal(self.width**-0.5)
-        return hk.get_parameter("end_of_chunk", (1, self.width), init=init)

@@ -18,7 +18,7 @@ from flamingo_jax.config_model import REMAT_POLICIES
 from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
 from flamingo_jax.models.cache import start_answers
-from flamingo_jax.models.flamingo import decoder_stacks
+from flamingo_jax.models.decoder_stacks import decoder_stacks
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.sharding.rules import parameter_shardings
 from flamingo_jax.training.stages import regroup

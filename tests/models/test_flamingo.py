@@ -15,7 +15,7 @@ from flamingo_jax.core.paths import flatten, unflatten
 from flamingo_jax.models import build
 from flamingo_jax.models.cache import AnswerPlace, start_answers
 from flamingo_jax.models.cross_attention import CrossAttention
-from flamingo_jax.models.flamingo import decoder_stacks
+from flamingo_jax.models.decoder_stacks import decoder_stacks
 from flamingo_jax.models.language_model import Block, output_logits
 from flamingo_jax.models.layers import linear
 from flamingo_jax.models.layers.linear import PANELS
