@@ -29,7 +29,7 @@ from flamingo_jax.models import build
 from flamingo_jax.planning.flops import step_flops
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.training.batches import abstract_batches
-from flamingo_jax.training.loop import abstract_state, jit_step
+from flamingo_jax.training.compiled_step import abstract_state, jit_step
 from flamingo_jax.training.losses import next_token_loss
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage

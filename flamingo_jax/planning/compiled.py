@@ -31,7 +31,7 @@ from flamingo_jax.planning.topology import Topology
 from flamingo_jax.planning.traffic import LargeArray, largest_arrays, memory_traffic
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.training.batches import abstract_batches
-from flamingo_jax.training.loop import abstract_state, jit_step
+from flamingo_jax.training.compiled_step import abstract_state, jit_step
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import TrainState

@@ -12,8 +12,9 @@ import jax
 from flamingo_jax.config import RunConfig
 from flamingo_jax.core.paths import flatten
 from flamingo_jax.sharding.mesh import abstract_mesh
-from flamingo_jax.training.loop import Stage, abstract_state
+from flamingo_jax.training.compiled_step import abstract_state
 from flamingo_jax.training.optimizer import make_optimizer
+from flamingo_jax.training.stages import Stage
 from flamingo_jax.training.state import TrainState
 
 BytesOfDtype = dict[str, int]

@@ -10,10 +10,9 @@ import dataclasses
 import functools
 import itertools
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -22,25 +21,20 @@ import optax
 from flamingo_jax.checkpoint import compatibility
 from flamingo_jax.checkpoint.checkpointer import Checkpointer
 from flamingo_jax.checkpoint.frozen import load_frozen, save_frozen
-from flamingo_jax.config import MeshConfig, RunConfig, to_json, to_text
+from flamingo_jax.config import RunConfig, to_json, to_text
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.files import prepare_folder, write_atomic
-from flamingo_jax.core.host_memory import give_back_freed_memory, keep_freed_memory
 from flamingo_jax.core.paths import Params, flatten, partition, unflatten
 from flamingo_jax.models.layers_apart import Stacks
 from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.sharding.rules import (
-    batch_sharding,
-    rows_of_process,
-    sharded_over_data,
-    state_shardings,
-    to_global,
-)
-from flamingo_jax.training.accumulation import Batch, Metrics, Shard, unsharded
+from flamingo_jax.sharding.rules import rows_of_process, to_global
+from flamingo_jax.training.accumulation import Metrics
+from flamingo_jax.training.compiled_step import abstract_state, compiled_once, jit_step
 from flamingo_jax.training.interruption import FINISHED_EXIT_CODE, StopRequest
 from flamingo_jax.training.metrics_log import HostMetrics, MetricsLog
 from flamingo_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from flamingo_jax.training.prefetch import Batches, Positions, Prefetcher
+from flamingo_jax.training.stages import Stage
 from flamingo_jax.training.state import (
     TrainState,
     map_parameters,
@@ -48,9 +42,7 @@ from flamingo_jax.training.state import (
     with_frozen,
     without_frozen,
 )
-from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER, Init
-
-Step = Callable[[TrainState, Mapping[str, Batch]], tuple[TrainState, Metrics]]
+from flamingo_jax.training.trained import CHECKPOINT_FOLDER, CONFIG_NAME, FROZEN_FOLDER
 
 
 class OpenRows(Protocol):
@@ -58,30 +50,6 @@ class OpenRows(Protocol):
 
     def __call__(self, start: int, *, rows: range) -> Batches:
         """Iterates over (host batch, position after it), beginning at position `start`."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Stage:
-    """What one stage brings to the loop.
-
-    Attributes:
-      name: names the stage and its folder in the workdir.
-      init: `init(rng) -> parameters`, trainable and frozen ones; traced, never run as it stands.
-      is_trainable: whether the parameter of a path is trained; the others are frozen.
-      load_parameters: `load(abstract) -> parameters`: stored values that take the place of the
-        initial ones when a run starts (not when it resumes). Takes all parameters as
-        `ShapeDtypeStruct` with shardings and returns some of them, the frozen ones among them.
-      make_step: `make_step(optimizer, shard) -> step`, see `accumulation.update`.
-      stacks: which parameters are stacked, if the step takes them apart as well
-        (`config.model.layers_apart`); else None.
-    """
-
-    name: str
-    init: Init
-    is_trainable: Callable[[str], bool]
-    load_parameters: Callable[[Params], Params]
-    make_step: Callable[[optax.GradientTransformation, Shard], Step]
-    stacks: Stacks | None = None
 
 
 def train(
@@ -130,7 +98,7 @@ def train(
         if stacks:
             abstract = _take_apart(start, stacks)
 
-        run_step = _compiled_once(jit_step(config, stage, optimizer, abstract, mesh), stage.name)
+        run_step = compiled_once(jit_step(config, stage, optimizer, abstract, mesh), stage.name)
         opened = {
             dataset.name: functools.partial(
                 datasets[dataset.name], rows=rows_of_process(mesh, dataset.batch_size)
@@ -155,31 +123,6 @@ def train(
                 },
             )
             return _loop(config, folder, start, run_step, prefetcher, log, checkpoints, stop)
-
-
-def _compiled_once(jitted: Any, name: str) -> Callable[..., tuple[TrainState, Metrics]]:
-    """A jitted step, compiled when its first batches are there, and the compiler's memory freed.
-
-    On CPU, the memory of a step is kept for the next one. Where the datasets take turns, each has a
-    program of its own.
-    """
-    compiled: dict[tuple[str, ...], Any] = {}
-
-    def step(
-        state: TrainState, batches: Mapping[str, Mapping[str, jax.Array]]
-    ) -> tuple[TrainState, Metrics]:
-        names = tuple(sorted(batches))
-        if names not in compiled:
-            start = time.monotonic()
-            compiled[names] = jitted.lower(state, batches).compile()
-            give_back_freed_memory()
-            if jax.default_backend() == "cpu":
-                keep_freed_memory()
-            print(f"{name}: compiled the step in {time.monotonic() - start:.0f}s", flush=True)
-        result: tuple[TrainState, Metrics] = compiled[names](state, batches)
-        return result
-
-    return step
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -223,78 +166,6 @@ def _take_apart(run: _Run, stacks: Stacks) -> TrainState:
     run.state = map_parameters(functools.partial(stacks.take_apart, copy=True), run.state)
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), run.state
-    )
-
-
-def jit_step(
-    config: RunConfig,
-    stage: Stage,
-    optimizer: optax.GradientTransformation,
-    abstract: TrainState,
-    mesh: jax.sharding.Mesh,
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The compiled step of a stage: what `train` runs, and what `plan` compiles for other machines.
-
-    Args:
-      config: of the run.
-      stage: what is trained.
-      optimizer: over the trainable parameters.
-      abstract: the state's shapes and shardings, as of `abstract_state`.
-      mesh: of the run.
-
-    Returns:
-      `step(state, batches) -> (state, metrics)`; the old state's memory is given to the new one.
-    """
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    shard = unsharded
-    if config.mesh.shard_optimizer and mesh.size > 1:
-        over_data = sharded_over_data(mesh, abstract.trainable)
-        shard = functools.partial(jax.lax.with_sharding_constraint, shardings=over_data)
-    step = _with_learning_rate(stage.make_step(optimizer, shard), config)
-
-    def step_on_mesh(state: TrainState, batches: Mapping[str, Batch]) -> tuple[TrainState, Metrics]:
-        # The mesh that `sharding.logical.constrain` lays activations out on.
-        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            return step(state, batches)
-
-    return jax.jit(
-        step_on_mesh,
-        in_shardings=(shardings, batch_sharding(mesh)),
-        out_shardings=(shardings, None),
-        donate_argnums=0,
-    )
-
-
-def abstract_state(
-    stage: Stage,
-    optimizer: optax.GradientTransformation,
-    seed: int,
-    mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh,
-    layout: MeshConfig | None = None,
-) -> TrainState:
-    """Shapes, dtypes and shardings of a stage's state, without any array.
-
-    Args:
-      stage: its parameters.
-      optimizer: over the trainable ones.
-      seed: of the run.
-      mesh: of the run; an abstract one will do to work out sizes.
-      layout: what is split beside weights and batch; the defaults of `MeshConfig` if not given.
-
-    Returns:
-      A `TrainState` of `ShapeDtypeStruct` with shardings.
-    """
-
-    def make() -> TrainState:
-        rng = jax.random.key(seed)
-        trainable, frozen = partition(stage.init(rng), stage.is_trainable)
-        return start_state(trainable, frozen, optimizer, rng)
-
-    abstract = jax.eval_shape(make)
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        abstract,
-        state_shardings(mesh, abstract, layout),
     )
 
 
@@ -356,19 +227,6 @@ def _resume(
         positions=metadata["data"],
         frozen_hash=metadata["frozen"],
     )
-
-
-def _with_learning_rate(step: Step, config: RunConfig) -> Step:
-    """Adds the update's learning rate to the metrics, computed where it is used: on the device."""
-    schedule = learning_rate_schedule(config.optimizer, config.steps)
-
-    def step_with_rate(
-        state: TrainState, batches: Mapping[str, Batch]
-    ) -> tuple[TrainState, Metrics]:
-        new_state, metrics = step(state, batches)
-        return new_state, metrics | {"learning_rate": schedule(state.step)}
-
-    return step_with_rate
 
 
 def _loop(

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from flamingo_jax.checkpoint.compatibility import check_config
 from flamingo_jax.config import RunConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.core.paths import Params, flatten, merge, unflatten
 from flamingo_jax.models import build
-from flamingo_jax.training.loop import Stage
+from flamingo_jax.models.layers_apart import Stacks
+from flamingo_jax.training.accumulation import Batch, Metrics, Shard
+from flamingo_jax.training.state import TrainState
 from flamingo_jax.training.steps import contrastive, flamingo, language_model
 from flamingo_jax.training.trained import (
     CHECKPOINT_FOLDER,
+    Init,
     Trained,
     cast_to,
     load_saved_parameters,
@@ -39,6 +43,33 @@ _MAY_DIFFER_IN_PARTS = ("model.vision_encoder.image_size", "model.vision_encoder
 _BLOCK = "/block/"
 _STACKS = ("leading_blocks", "groups", "last_group")
 """Flamingo's stacks of the language model's blocks, in their order."""
+
+
+Step = Callable[[TrainState, Mapping[str, Batch]], tuple[TrainState, Metrics]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What one stage brings to the loop.
+
+    Attributes:
+      name: names the stage and its folder in the workdir.
+      init: `init(rng) -> parameters`, trainable and frozen ones; traced, never run as it stands.
+      is_trainable: whether the parameter of a path is trained; the others are frozen.
+      load_parameters: `load(abstract) -> parameters`: stored values that take the place of the
+        initial ones when a run starts (not when it resumes). Takes all parameters as
+        `ShapeDtypeStruct` with shardings and returns some of them, the frozen ones among them.
+      make_step: `make_step(optimizer, shard) -> step`, see `accumulation.update`.
+      stacks: which parameters are stacked, if the step takes them apart as well
+        (`config.model.layers_apart`); else None.
+    """
+
+    name: str
+    init: Init
+    is_trainable: Callable[[str], bool]
+    load_parameters: Callable[[Params], Params]
+    make_step: Callable[[optax.GradientTransformation, Shard], Step]
+    stacks: Stacks | None = None
 
 
 def make_stage(config: RunConfig, workdir: str | Path) -> Stage:

@@ -16,7 +16,7 @@ from flamingo_jax.data import mixtures, vocabulary
 from flamingo_jax.models import variants
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.sharding.rules import to_global
-from flamingo_jax.training.loop import abstract_state, jit_step
+from flamingo_jax.training.compiled_step import abstract_state, jit_step
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import start_state
 from tests.compilation import fast_compilation

@@ -21,7 +21,7 @@ from flamingo_jax.checkpoint.checkpointer import Checkpointer
 from flamingo_jax.config import MeshConfig, RunConfig, resolve, to_json
 from flamingo_jax.core.paths import Params, flatten, unflatten
 from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.training import loop
+from flamingo_jax.training import compiled_step
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import without_frozen
@@ -150,7 +150,7 @@ def saved_state(
     """A checkpoint's arrays (parameters, optimizer state, step, key) by path, and its metadata."""
     optimizer = make_optimizer(config.optimizer, config.steps)
     stage = make_stage(config, workdir)
-    abstract = loop.abstract_state(stage, optimizer, config.seed, make_mesh(MeshConfig()))
+    abstract = compiled_step.abstract_state(stage, optimizer, config.seed, make_mesh(MeshConfig()))
     with Checkpointer(workdir / config.stage / CHECKPOINT_FOLDER, keep=3) as checkpoints:
         state, metadata = checkpoints.restore(step, without_frozen(abstract))
     state = dataclasses.replace(state, rng=jax.random.key_data(state.rng))

@@ -13,7 +13,7 @@ from flamingo_jax.config import MeshConfig, PrecisionConfig, RunConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.planning.memory import parameter_layouts, state_bytes, state_of
 from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.training.loop import abstract_state
+from flamingo_jax.training.compiled_step import abstract_state
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from tests.e2e import tiny_run

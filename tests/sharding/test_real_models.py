@@ -34,7 +34,7 @@ from flamingo_jax.sharding.rules import (
     parameter_shardings,
     to_global,
 )
-from flamingo_jax.training.loop import abstract_state, jit_step
+from flamingo_jax.training.compiled_step import abstract_state, jit_step
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
 from flamingo_jax.training.state import TrainState, start_state

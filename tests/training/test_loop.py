@@ -20,7 +20,7 @@ from flamingo_jax.checkpoint.checkpointer import Checkpointer
 from flamingo_jax.config import MeshConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.training import loop
+from flamingo_jax.training import compiled_step, loop
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.state import without_frozen
 from tests.training import toy
@@ -32,7 +32,7 @@ def final_state(workdir: Path, step: int) -> tuple[list[np.ndarray], dict[str, A
     """All arrays of a checkpoint, in the order of the state, and its metadata."""
     config = toy.make_config()
     optimizer = make_optimizer(config.optimizer, config.steps)
-    abstract = loop.abstract_state(
+    abstract = compiled_step.abstract_state(
         toy.make_stage(config.data), optimizer, config.seed, make_mesh(MeshConfig())
     )
     with Checkpointer(workdir / "flamingo" / "checkpoints", keep=3) as checkpoints:

@@ -16,7 +16,7 @@ from flamingo_jax.checkpoint.frozen import save_frozen
 from flamingo_jax.config import MeshConfig
 from flamingo_jax.core.errors import UserError
 from flamingo_jax.sharding.mesh import make_mesh
-from flamingo_jax.training import loop, stages, trained
+from flamingo_jax.training import compiled_step, stages, trained
 from tests.training import toy
 
 
@@ -153,7 +153,7 @@ def test_frozen_weights_are_stored_in_their_precision() -> None:
     from flamingo_jax.training.optimizer import make_optimizer
 
     optimizer = make_optimizer(config.optimizer, config.steps)
-    abstract = loop.abstract_state(
+    abstract = compiled_step.abstract_state(
         dataclasses.replace(stage, init=init), optimizer, 0, make_mesh(MeshConfig())
     )
     assert abstract.frozen["vision_encoder/a"]["w"].dtype == jnp.bfloat16

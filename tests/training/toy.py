@@ -23,7 +23,8 @@ import optax
 from configs import quickstart
 from flamingo_jax.config import RunConfig, resolve
 from flamingo_jax.training import accumulation
-from flamingo_jax.training.loop import OpenRows, Stage, train
+from flamingo_jax.training.loop import OpenRows, train
+from flamingo_jax.training.stages import Stage
 
 BATCH = 8
 
