@@ -13,6 +13,7 @@ than nothing where parts take longer alone than within the step, as at the small
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,17 +24,17 @@ import numpy as np
 
 from configs import flamingo_3b
 from flamingo_jax.config import MeshConfig, RunConfig, resolve
-from flamingo_jax.core.paths import Params, flatten, merge, partition
+from flamingo_jax.core.paths import Params, flatten, merge
 from flamingo_jax.data import schema
 from flamingo_jax.models import build
 from flamingo_jax.planning.flops import step_flops
 from flamingo_jax.sharding.mesh import make_mesh
 from flamingo_jax.training.batches import abstract_batches
-from flamingo_jax.training.compiled_step import abstract_state, jit_step
+from flamingo_jax.training.compiled_step import abstract_state, initial_state, jit_step
 from flamingo_jax.training.losses import next_token_loss
 from flamingo_jax.training.optimizer import make_optimizer
 from flamingo_jax.training.stages import make_stage
-from flamingo_jax.training.state import TrainState, start_state
+from flamingo_jax.training.state import TrainState
 
 MATMUL_SIDE = {"3b": 8192, "small": 512}
 REPEATS = 5
@@ -99,17 +100,6 @@ def random_batches(config: RunConfig, mesh: jax.sharding.Mesh) -> dict[str, dict
     return batches
 
 
-def initial_state(config: RunConfig, stage: Any, optimizer: Any) -> TrainState:
-    """Random parameters of the whole model, made on the device."""
-
-    def make() -> TrainState:
-        rng = jax.random.key(config.seed)
-        trainable, frozen = partition(stage.init(rng), stage.is_trainable)
-        return start_state(trainable, frozen, optimizer, rng)
-
-    return jax.jit(make)()
-
-
 def profile(config: RunConfig, state: TrainState, batch: dict[str, jax.Array]) -> dict[str, float]:
     """Seconds of the parts of a step, each measured alone or as the difference of two."""
     functions = build.build_flamingo(config.model)
@@ -166,16 +156,11 @@ def measure(config: RunConfig, size: str, steps: int) -> dict[str, float]:
     """Times the step and its parts, prints both, and returns the seconds by part."""
     mesh = make_mesh(MeshConfig(), jax.devices()[:1])
     stage, optimizer = make_stage(config, "."), make_optimizer(config.optimizer, config.steps)
-    state = initial_state(config, stage, optimizer)
-    state = jax.device_put(
-        state,
-        jax.tree.map(
-            lambda leaf: leaf.sharding,
-            abstract_state(stage, optimizer, config.seed, mesh, config.mesh),
-        ),
-    )
-    batches = random_batches(config, mesh)
     abstract = abstract_state(stage, optimizer, config.seed, mesh, config.mesh)
+    # Random parameters of the whole model, made on the device.
+    make_state = functools.partial(initial_state, stage, optimizer, config.seed)
+    state = jax.jit(make_state, out_shardings=jax.tree.map(lambda x: x.sharding, abstract))()
+    batches = random_batches(config, mesh)
     step = jit_step(config, stage, optimizer, abstract, mesh)
     dataset = config.data[0]
     parts = profile(config, state, batches[dataset.name])

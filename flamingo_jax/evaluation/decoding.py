@@ -11,6 +11,7 @@ logits' columns, C candidates of a beam, K candidates of a prompt.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -71,84 +72,43 @@ def make_beam_search(
         no `<EOC>`; score float32 [B]). `logits` and `cache` are of `prefill` with room for
         max_length - 1 more tokens.
     """
-    W, L = beam_width, max_length
-    # The last token is never put in: nothing follows it.
-    A = max(W * (L - 1), W)
-    end_id = functions.end_of_chunk_id
+    search = _Search(
+        functions=functions,
+        beam_width=beam_width,
+        max_length=max_length,
+        length_penalty=length_penalty,
+    )
+    return search.search
 
-    def normalise(score: jax.Array, num_tokens: jax.Array) -> jax.Array:
-        return score / jnp.asarray(num_tokens, jnp.float32) ** length_penalty
 
-    def is_done(beams: _Beams) -> jax.Array:
-        # Log-likelihoods only fall, so a beam is worth most at once or at the full length.
-        best_live_B = beams.score[:, 0]
-        bound_B = jnp.maximum(
-            normalise(best_live_B, beams.step + 1), normalise(best_live_B, jnp.int32(L))
-        )
-        return beams.best_score >= bound_B
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Search:
+    """A beam search; attributes as the arguments of `make_beam_search`."""
 
-    def advance(beams: _Beams, logits_BWV: jax.Array) -> _Beams:
-        """One more token."""
-        B, _, V = logits_BWV.shape
-        # The best of every beam first, so that nothing else is as wide as the vocabulary.
-        C = min(2 * W, V)
-        best_BWC, token_BWC = top_k_of_many(logits_BWV, C)
-        is_last = beams.step == L - 1
-        is_only = is_last & (jnp.arange(C) == 0)
-        best_BWC = jnp.where(is_last, -jnp.inf, best_BWC)
-        best_BWC = jnp.where(is_only, logits_BWV[..., end_id, None], best_BWC)
-        token_BWC = jnp.where(is_only, end_id, token_BWC)
-        total_BW1 = jax.nn.logsumexp(logits_BWV, axis=-1, keepdims=True)
-        score_BWC = beams.score[..., None] + (best_BWC - total_BW1)
-        score_BK, flat_BK = jax.lax.top_k(score_BWC.reshape(B, -1), 2 * W)
-        source_BK = flat_BK // C
-        token_BK = jnp.take_along_axis(token_BWC.reshape(B, -1), flat_BK, axis=1)
-        is_end_BK = token_BK == end_id
-
-        ended_BK = jnp.where(
-            is_end_BK & (jnp.arange(2 * W) < W), normalise(score_BK, beams.step + 1), -jnp.inf
-        )
-        ended_B = jnp.argmax(ended_BK, axis=1)
-        ended_score_B = jnp.take_along_axis(ended_BK, ended_B[:, None], axis=1)[:, 0]
-        ended_source_B = jnp.take_along_axis(source_BK, ended_B[:, None], axis=1)[:, 0]
-        is_better_B = ended_score_B > beams.best_score
-        best_tokens_BL = jnp.where(
-            is_better_B[:, None], _rows(beams.tokens, ended_source_B[:, None])[:, 0],
-            beams.best_tokens,
-        )  # fmt: skip
-
-        live_BW = jax.lax.top_k(jnp.where(is_end_BK, -jnp.inf, score_BK), W)[1]
-        source_BW = jnp.take_along_axis(source_BK, live_BW, axis=1)
-        token_BW = jnp.take_along_axis(token_BK, live_BW, axis=1)
-        return _Beams(
-            step=beams.step + 1,
-            tokens=_rows(beams.tokens, source_BW).at[:, :, beams.step].set(token_BW),
-            score=jnp.take_along_axis(jnp.where(is_end_BK, -jnp.inf, score_BK), live_BW, axis=1),
-            best_tokens=best_tokens_BL,
-            best_score=jnp.maximum(ended_score_B, beams.best_score),
-            # A beam goes on with the slots of the beam that it came from; nothing else moves.
-            distance=_rows(beams.distance, source_BW),
-            answers=beams.answers,
-        )
+    functions: FlamingoFunctions
+    beam_width: int
+    max_length: int
+    length_penalty: float
 
     def search(
-        params: Params, logits_BV: jax.Array, cache: PromptCache
+        self, params: Params, logits_BV: jax.Array, cache: PromptCache
     ) -> tuple[jax.Array, jax.Array]:
+        """The best answers and their scores, see `make_beam_search`."""
         B, V = logits_BV.shape
+        beams = self._start(cache, B)
+        beams = self._advance(beams, jnp.broadcast_to(logits_BV[:, None], (B, self.beam_width, V)))
+        beams = jax.lax.while_loop(
+            lambda beams: (beams.step < self.max_length) & ~jnp.all(self._is_done(beams)),
+            lambda beams: self._go_on(params, cache, beams),
+            beams,
+        )
+        return beams.best_tokens, beams.best_score
 
-        def body(beams: _Beams) -> _Beams:
-            token_BW = jax.lax.dynamic_index_in_dim(
-                beams.tokens, beams.step - 1, axis=2, keepdims=False
-            )
-            slot = W * (beams.step - 1)
-            is_own_WA = jnp.arange(A) == slot + jnp.arange(W)[:, None]
-            distance = jnp.where(beams.distance < 0, -1, beams.distance + 1)
-            distance = jnp.where(is_own_WA, 0, distance)
-            place = AnswerPlace(jnp.full((B, W), beams.step - 1), distance, slot)
-            logits_BWV, answers = functions.go_on(params, token_BW, place, cache, beams.answers)
-            return advance(beams._replace(distance=distance, answers=answers), logits_BWV)
-
-        beams = _Beams(
+    def _start(self, cache: PromptCache, B: int) -> _Beams:
+        W, L = self.beam_width, self.max_length
+        # The last token is never put in: nothing follows it.
+        A = max(W * (L - 1), W)
+        return _Beams(
             step=jnp.int32(0),
             tokens=jnp.full((B, W, L), schema.PAD_ID, jnp.int32),
             # All beams are the same prompt: only the first may go on, the others would repeat it.
@@ -158,13 +118,89 @@ def make_beam_search(
             distance=jnp.full((B, W, A), -1),
             answers=start_answers(cache, A),
         )
-        beams = advance(beams, jnp.broadcast_to(logits_BV[:, None], (B, W, V)))
-        beams = jax.lax.while_loop(
-            lambda beams: (beams.step < L) & ~jnp.all(is_done(beams)), body, beams
-        )
-        return beams.best_tokens, beams.best_score
 
-    return search
+    def _go_on(self, params: Params, cache: PromptCache, beams: _Beams) -> _Beams:
+        """Puts the last tokens into the model, and adds one more."""
+        B, W, A = beams.distance.shape
+        token_BW = jax.lax.dynamic_index_in_dim(
+            beams.tokens, beams.step - 1, axis=2, keepdims=False
+        )
+        slot = W * (beams.step - 1)
+        is_own_WA = jnp.arange(A) == slot + jnp.arange(W)[:, None]
+        distance = jnp.where(beams.distance < 0, -1, beams.distance + 1)
+        distance = jnp.where(is_own_WA, 0, distance)
+        place = AnswerPlace(jnp.full((B, W), beams.step - 1), distance, slot)
+        logits_BWV, answers = self.functions.go_on(params, token_BW, place, cache, beams.answers)
+        return self._advance(beams._replace(distance=distance, answers=answers), logits_BWV)
+
+    def _advance(self, beams: _Beams, logits_BWV: jax.Array) -> _Beams:
+        """One more token."""
+        W = self.beam_width
+        score_BK, source_BK, token_BK = self._continuations(beams, logits_BWV)
+        is_end_BK = token_BK == self.functions.end_of_chunk_id
+        best_tokens_BL, best_score_B = self._best_finished(beams, score_BK, source_BK, is_end_BK)
+        live_BW = jax.lax.top_k(jnp.where(is_end_BK, -jnp.inf, score_BK), W)[1]
+        source_BW = jnp.take_along_axis(source_BK, live_BW, axis=1)
+        token_BW = jnp.take_along_axis(token_BK, live_BW, axis=1)
+        return _Beams(
+            step=beams.step + 1,
+            tokens=_rows(beams.tokens, source_BW).at[:, :, beams.step].set(token_BW),
+            score=jnp.take_along_axis(jnp.where(is_end_BK, -jnp.inf, score_BK), live_BW, axis=1),
+            best_tokens=best_tokens_BL,
+            best_score=best_score_B,
+            # A beam goes on with the slots of the beam that it came from; nothing else moves.
+            distance=_rows(beams.distance, source_BW),
+            answers=beams.answers,
+        )
+
+    def _continuations(
+        self, beams: _Beams, logits_BWV: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The 2W best of each prompt, best first: log-likelihood, beam and token, each [B, K]."""
+        B, W, V = logits_BWV.shape
+        end_id = self.functions.end_of_chunk_id
+        # The best of every beam first, so that nothing else is as wide as the vocabulary.
+        C = min(2 * W, V)
+        best_BWC, token_BWC = top_k_of_many(logits_BWV, C)
+        is_last = beams.step == self.max_length - 1
+        is_only = is_last & (jnp.arange(C) == 0)
+        best_BWC = jnp.where(is_last, -jnp.inf, best_BWC)
+        best_BWC = jnp.where(is_only, logits_BWV[..., end_id, None], best_BWC)
+        token_BWC = jnp.where(is_only, end_id, token_BWC)
+        total_BW1 = jax.nn.logsumexp(logits_BWV, axis=-1, keepdims=True)
+        score_BWC = beams.score[..., None] + (best_BWC - total_BW1)
+        score_BK, flat_BK = jax.lax.top_k(score_BWC.reshape(B, -1), 2 * W)
+        token_BK = jnp.take_along_axis(token_BWC.reshape(B, -1), flat_BK, axis=1)
+        return score_BK, flat_BK // C, token_BK
+
+    def _best_finished(
+        self, beams: _Beams, score_BK: jax.Array, source_BK: jax.Array, is_end_BK: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The best finished answers [B, L] and their scores [B], with those that end now."""
+        is_among_best_K = jnp.arange(score_BK.shape[1]) < self.beam_width
+        ended_BK = jnp.where(
+            is_end_BK & is_among_best_K, self._normalise(score_BK, beams.step + 1), -jnp.inf
+        )
+        ended_B1 = jnp.argmax(ended_BK, axis=1)[:, None]
+        score_B = jnp.take_along_axis(ended_BK, ended_B1, axis=1)[:, 0]
+        source_B1 = jnp.take_along_axis(source_BK, ended_B1, axis=1)
+        is_better_B = score_B > beams.best_score
+        tokens_BL = _rows(beams.tokens, source_B1)[:, 0]
+        best_tokens_BL = jnp.where(is_better_B[:, None], tokens_BL, beams.best_tokens)
+        return best_tokens_BL, jnp.maximum(score_B, beams.best_score)
+
+    def _is_done(self, beams: _Beams) -> jax.Array:
+        """Whether no live beam of a prompt can come to beat its best finished answer: [B]."""
+        # Log-likelihoods only fall, so a beam is worth most at once or at the full length.
+        best_live_B = beams.score[:, 0]
+        bound_B = jnp.maximum(
+            self._normalise(best_live_B, beams.step + 1),
+            self._normalise(best_live_B, jnp.int32(self.max_length)),
+        )
+        return beams.best_score >= bound_B
+
+    def _normalise(self, score: jax.Array, num_tokens: jax.Array) -> jax.Array:
+        return score / jnp.asarray(num_tokens, jnp.float32) ** self.length_penalty
 
 
 def _rows(x_BWL: jax.Array, index_BW: jax.Array) -> jax.Array:

@@ -23,6 +23,21 @@ from flamingo_jax.training.stages import Stage, Step
 from flamingo_jax.training.state import TrainState, start_state
 
 
+def initial_state(
+    stage: Stage, optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
+    """The state of step 0, all parameters with their initial values; to be traced.
+
+    Args:
+      stage: its parameters.
+      optimizer: over the trainable ones.
+      seed: of the run.
+    """
+    rng = jax.random.key(seed)
+    trainable, frozen = partition(stage.init(rng), stage.is_trainable)
+    return start_state(trainable, frozen, optimizer, rng)
+
+
 def abstract_state(
     stage: Stage,
     optimizer: optax.GradientTransformation,
@@ -42,13 +57,7 @@ def abstract_state(
     Returns:
       A `TrainState` of `ShapeDtypeStruct` with shardings.
     """
-
-    def make() -> TrainState:
-        rng = jax.random.key(seed)
-        trainable, frozen = partition(stage.init(rng), stage.is_trainable)
-        return start_state(trainable, frozen, optimizer, rng)
-
-    abstract = jax.eval_shape(make)
+    abstract = jax.eval_shape(functools.partial(initial_state, stage, optimizer, seed))
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         abstract,
