@@ -8,6 +8,7 @@ float32.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -156,13 +157,13 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
             apart=apart,
         )
 
-    decoder = _pure(lambda *arguments, **named: make_decoder()(*arguments, **named))
-
-    def trunk(params: Params) -> hk.Transformed:
-        apart = is_apart(params)
-        return _pure(
-            lambda *arguments, **named: make_decoder(apart=apart).activations(*arguments, **named)
-        )
+    def run_decoder(
+        method: Callable[..., Any], params: Params, *arguments: Any, **named: Any
+    ) -> Any:
+        """Runs a method of the decoder over stacks, or layers apart, whichever `params` are."""
+        apart = not any(path.split("/")[0] in stack_names for path in params)
+        run = _pure(lambda *inputs, **more: method(make_decoder(apart=apart), *inputs, **more))
+        return run.apply(_cast(params, dtype), *arguments, **named)
 
     def encode_features(params: Params, media_BIFHWC: jax.Array) -> jax.Array:
         B, I, F, H, W, C = media_BIFHWC.shape
@@ -181,53 +182,19 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         latents = jnp.reshape(latents, (B, I, *latents.shape[1:]))
         return constrain(latents, (BATCH, None, None, None))
 
-    def forward(
-        params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
-    ) -> jax.Array:
-        return decoder.apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
-
-    def activations(
-        params: Params, text_BT: jax.Array, media_index_BT: jax.Array, latents_BIRD: jax.Array
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        return trunk(params).apply(_cast(params, dtype), text_BT, media_index_BT, latents_BIRD)
-
     def text_activations(
         params: Params, text_BT: jax.Array, segment_BT: jax.Array | None = None
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        return trunk(params).apply(_cast(params, dtype), text_BT, segment_BT=segment_BT)
-
-    def is_apart(params: Params) -> bool:
-        return not any(path.split("/")[0] in stack_names for path in params)
-
-    def prefill(params: Params, *arguments: Any) -> tuple[jax.Array, PromptCache]:
-        run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).prefill(*inputs))
-        return run.apply(_cast(params, dtype), *arguments)
+        activations: tuple[jax.Array, tuple[jax.Array, jax.Array]] = run_decoder(
+            FlamingoDecoder.activations, params, text_BT, segment_BT=segment_BT
+        )
+        return activations
 
     def layers_apart(params: Params) -> Params:
         tables = [params["language_model"]["embedding"], params["extra_embeddings"]["end_of_chunk"]]
         w = jnp.concatenate(tables).T
         output = {OUTPUT: in_panels(w) or {"w": w}}
         return stacks.take_apart(with_panels(params, stack_names)) | output
-
-    def go_on(params: Params, *arguments: Any) -> tuple[jax.Array, AnswerCache]:
-        run = _pure(lambda *inputs: make_decoder(apart=is_apart(params)).go_on(*inputs))
-        return run.apply(_cast(params, dtype), *arguments)
-
-    def attention_masses(
-        params: Params,
-        text_BT: jax.Array,
-        media_index_BT: jax.Array,
-        cache: PromptCache,
-        num_media: int,
-    ) -> AttentionMasses:
-        apart = is_apart(params)
-        run = _pure(
-            lambda text, phi, kept: make_decoder(apart=apart).attention_masses(
-                text, phi, kept, num_media
-            )
-        )
-        masses: AttentionMasses = run.apply(_cast(params, dtype), text_BT, media_index_BT, cache)
-        return masses
 
     def init(rng: jax.Array) -> Params:
         vision_rng, resampler_rng, decoder_rng = jax.random.split(rng, 3)
@@ -242,19 +209,19 @@ def build_flamingo(config: ModelConfig) -> FlamingoFunctions:
         return {
             **vision_params,
             **resampler_params,
-            **decoder.init(decoder_rng, text, text, latents),
+            **_pure(make_decoder().__call__).init(decoder_rng, text, text, latents),
         }
 
     return FlamingoFunctions(
         init=init,
         encode_features=encode_features,
         resample=resample,
-        forward=forward,
-        activations=activations,
+        forward=functools.partial(run_decoder, FlamingoDecoder.__call__),
+        activations=functools.partial(run_decoder, FlamingoDecoder.activations),
         text_activations=text_activations,
-        prefill=prefill,
-        go_on=go_on,
-        attention_masses=attention_masses,
+        prefill=functools.partial(run_decoder, FlamingoDecoder.prefill),
+        go_on=functools.partial(run_decoder, FlamingoDecoder.go_on),
+        attention_masses=functools.partial(run_decoder, FlamingoDecoder.attention_masses),
         layers_apart=layers_apart,
         stacks=stacks,
         end_of_chunk_id=schema.end_of_chunk_id(language_model.vocabulary_size),
